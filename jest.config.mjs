@@ -1,0 +1,29 @@
+// One configuration, three tiers chosen by file name: VANE_TIER=unit|integration|e2e (default: unit).
+import { readFileSync } from 'node:fs';
+
+const swc = JSON.parse(readFileSync(new URL('./.swcrc', import.meta.url), 'utf8'));
+delete swc.exclude;
+
+const tier = process.env.VANE_TIER ?? 'unit';
+const patterns = {
+  unit: ['**/*.spec.ts'],
+  integration: ['**/*.integration.spec.ts'],
+  e2e: ['**/*.e2e.spec.ts'],
+};
+
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools', '<rootDir>/e2e'],
+  testMatch: patterns[tier],
+  testPathIgnorePatterns: [
+    '/node_modules/', '/dist/',
+    ...(tier === 'unit' ? ['\\.integration\\.spec\\.ts$', '\\.e2e\\.spec\\.ts$'] : []),
+  ],
+  modulePathIgnorePatterns: ['/dist/'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '^.+\\.ts$': ['@swc/jest', { ...swc, module: { type: 'es6' } }] },
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  testEnvironmentOptions: { customExportConditions: ['@vane/source', 'node', 'node-addons'] },
+  maxWorkers: tier === 'unit' ? 2 : 1,
+  testTimeout: tier === 'unit' ? 10_000 : 60_000,
+};
