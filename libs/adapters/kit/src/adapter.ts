@@ -1,0 +1,174 @@
+import type { z } from 'zod';
+import type { Answer, RawRequest } from './request.js';
+import type { VerificationScheme } from './scheme.js';
+import type { Endpoint, ServiceHttp } from './service-http.js';
+
+/** A JSON value; what adapters keep and hand over must survive the database. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export type OAuthProfile = {
+  authorize: Endpoint;
+  token: Endpoint;
+  /** How the client authenticates at the token endpoint (RFC 6749 section 2.3.1). */
+  clientAuth: 'body' | 'basic';
+  /** Scopes asked for in every authorisation; the trigger types add theirs. */
+  baseScopes: string[];
+  /** How the service separates scopes in its answer; in requests RFC 6749 demands a space. */
+  grantedScopeSeparator: ' ' | ',';
+  authorizeParams?: Record<string, string>;
+  /** `200-body`: errors come with status 200 and an `error` member. */
+  errorLocation: 'status' | '200-body';
+  refresh: 'none' | 'static' | 'rotating';
+  /** `error` codes of the token endpoint that mean: the grant is dead, a person must authorise again. */
+  deadGrantCodes: string[];
+  /** Who the token belongs to, asked with a fresh token. */
+  identity(http: ServiceHttp): Promise<{ accountId: string; accountLabel: string; scopes?: string[] }>;
+};
+
+/** What a trigger's config comes to at the service. */
+export type Plan<Want extends JsonObject = JsonObject> = {
+  /** Canonical name of the resource: triggers of one connection with the same resource share a feed. */
+  resource: string;
+  /** What our object at the service must look like for this trigger alone. */
+  want: Want;
+};
+
+/** The object at the service, as the service shows it. */
+export type RemoteSubscription = {
+  externalId: string;
+  callbackUrl: string | null;
+  active: boolean | null;
+  /** Comparable fields only: never a secret, never an encrypted blob. */
+  fields: JsonObject;
+};
+
+export type RegisterInput<Want extends JsonObject = JsonObject> = {
+  resource: string;
+  want: Want;
+  callbackUrl: string;
+  /** Ours, chosen before the call and committed with the pending subscription. */
+  secret: string;
+};
+
+export type Registered = { externalId: string };
+
+/**
+ * The service's subscription API. Each call throws a ServiceError when it did not do what was asked. The engine lists
+ * first and adopts what carries our callback URL, so `register` is only called when nothing of ours is there.
+ */
+export type RemoteApi<Want extends JsonObject = JsonObject> = {
+  register(http: ServiceHttp, input: RegisterInput<Want>): Promise<Registered>;
+  /** Everything at this resource that the service lets us see, ours and foreign, all pages. */
+  list(http: ServiceHttp, resource: string): Promise<RemoteSubscription[]>;
+  /** Null when the service says it is not there. */
+  get(http: ServiceHttp, resource: string, externalId: string): Promise<RemoteSubscription | null>;
+  /** Makes it look like `want` and keeps the secret working; throws `not_found` when it is gone. */
+  update(http: ServiceHttp, externalId: string, input: RegisterInput<Want>): Promise<void>;
+  /** Gone already counts as removed. */
+  remove(http: ServiceHttp, resource: string, externalId: string): Promise<'removed' | 'gone'>;
+};
+
+export type NormalisedEvent = {
+  /** The service's own name of what happened. */
+  type: string;
+  /** Identity within the feed, stable when the service sends again; null where the service gives none. */
+  dedupeKey: string | null;
+  /** When it happened, ISO 8601, where the service says so. */
+  occurredAt: string | null;
+  payload: Json;
+};
+
+/** A verified request as it was stored: headers in lower case without credentials, body after redaction. */
+export type StoredRequest = {
+  headers: Readonly<Record<string, string>>;
+  body: Uint8Array;
+  receivedAt: string;
+};
+
+/** Cuts a member out of a JSON body before anything is stored. */
+export type Redaction = {
+  /** RFC 6901 JSON Pointer (https://www.rfc-editor.org/rfc/rfc6901). */
+  pointer: string;
+  /** Seconds for which scripts may read what was cut out as `ctx.auth`, encrypted; left out: it is dropped. */
+  authSeconds?: number;
+};
+
+export type WebhookSpec<Want extends JsonObject = JsonObject> = {
+  /** The scheme of a subscription; a function where the config decides it. */
+  verification: VerificationScheme | ((want: Want) => VerificationScheme);
+  /** Methods the service posts with; anything else is refused with 405. */
+  methods: string[];
+  /** The service's deadline for our answer, in milliseconds. */
+  ackDeadlineMs: number;
+  /** Whether the service sends again after a failure, which decides what ingress answers when it cannot store. */
+  retries: boolean;
+  /** Header names (lower case) worth keeping beside content-type and user-agent. */
+  keepHeaders: string[];
+  redact?: Redaction[];
+  /** Answers a challenge, also while `register` is in flight; undefined when this is no handshake. Runs before verification. */
+  handshake?(request: RawRequest): Answer | undefined;
+  /** True for a verified message that is recorded and starts nothing, as GitHub's ping. */
+  isPing?(request: Pick<RawRequest, 'headers'>): boolean;
+  /** Turns a stored request into events. Throws when the body is not what the service sends; it is then `unprocessable`. */
+  normalise(request: StoredRequest): NormalisedEvent[];
+};
+
+export type PickerPage = { items: { value: string; label: string; description?: string }[]; next: string | null };
+
+export type Picker = {
+  /** The config field it offers values for. */
+  field: string;
+  pick(http: ServiceHttp, input: { q?: string; cursor?: string }): Promise<PickerPage>;
+};
+
+export type TriggerType<Config extends z.ZodObject = z.ZodObject, Want extends JsonObject = JsonObject> = {
+  label: string;
+  description: string;
+  /** Validates config, becomes JSON Schema for API and console; `.meta({ title, description })` are form hints. */
+  config: Config;
+  summary(config: z.output<Config>): string;
+  starterScript: string;
+  scopes: string[];
+  /** Whether the same resource is one object at the service for all triggers (`feed`) or each trigger's own (`trigger`). */
+  sharing: 'feed' | 'trigger';
+  plan(config: z.output<Config>): Plan<Want>;
+  /** The least that serves all of them; left out where every want of a resource is the same. */
+  union?(wants: Want[]): Want;
+  /** Whether an event of the feed is for a trigger with this config; left out: all are. */
+  matches?(config: z.output<Config>, event: NormalisedEvent): boolean;
+  webhook: WebhookSpec<Want>;
+  /** Left out where a person enters URL and secret at the sender. */
+  remote?: RemoteApi<Want>;
+  pickers?: Record<string, Picker>;
+  /** Checks a secret the user brings along; left out: `secret` in config is not supported and Vane makes one. */
+  newSecret?(random: (bytes: number) => Uint8Array, config: z.output<Config>): string;
+};
+
+export type Adapter = {
+  /** Slug, equal to the folder's name. */
+  id: string;
+  label: string;
+  docsUrl: string;
+  /** SVG text. */
+  icon: string;
+  /** Named hosts; null where each installation has its own and the integration must give it. */
+  hosts: Record<string, string | null>;
+  setupSteps: string[];
+  oauth?: OAuthProfile;
+  /** The service's own sentence in the body of an error answer. */
+  errorMessage?(json: unknown): string | undefined;
+  triggerTypes: Record<string, TriggerType>;
+};
+
+/** Keeps the types of one trigger type together; the registry sees it with its parameters erased. */
+export function defineTriggerType<Config extends z.ZodObject, Want extends JsonObject>(
+  type: TriggerType<Config, Want>,
+): TriggerType {
+  return type as unknown as TriggerType;
+}
+
+/** The one public face of a service folder. */
+export function defineAdapter(adapter: Adapter): Adapter {
+  return adapter;
+}

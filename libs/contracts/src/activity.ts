@@ -1,0 +1,200 @@
+import { z } from 'zod';
+import { defineOperation } from './operation.js';
+import { id, instant, json, page, pageQuery, ref, slug } from './scalars.js';
+
+export const DELIVERY_STATUSES = ['accepted', 'refused', 'unprocessable', 'handshake', 'ping'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'dead', 'interrupted', 'skipped'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+export const TERMINAL_RUN_STATUSES = ['succeeded', 'failed', 'dead', 'interrupted', 'skipped'] as const satisfies RunStatus[];
+
+/** Whose fault a failed attempt is. */
+export const FAULTS = ['ours', 'target', 'script'] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export const deliveryView = z
+  .object({
+    id: id('delivery'),
+    receivedAt: instant,
+    status: z.enum(DELIVERY_STATUSES),
+    reason: z.string().nullable(),
+    service: slug,
+    subscriptionId: id('subscription'),
+    feedId: id('feed'),
+    method: z.string(),
+    size: z.number().int().describe('Bytes of the body as received'),
+    sha256: z.string().describe('Of the body as received'),
+  })
+  .meta({ id: 'Delivery' });
+export type DeliveryView = z.infer<typeof deliveryView>;
+
+export const eventView = z
+  .object({
+    id: id('event'),
+    receivedAt: instant,
+    occurredAt: instant.nullable(),
+    service: slug,
+    type: z.string(),
+    feedId: id('feed'),
+    deliveryId: id('delivery').nullable(),
+    dedupeKey: z.string(),
+  })
+  .meta({ id: 'Event' });
+export type EventView = z.infer<typeof eventView>;
+
+export const attemptView = z
+  .object({
+    number: z.number().int(),
+    startedAt: instant,
+    endedAt: instant.nullable(),
+    outcome: z.enum(['running', 'succeeded', 'failed', 'interrupted']),
+    fault: z.enum(FAULTS).nullable(),
+    code: z.string().nullable(),
+    message: z.string().nullable(),
+    result: json.nullable(),
+    logs: z.string(),
+  })
+  .meta({ id: 'Attempt' });
+export type AttemptView = z.infer<typeof attemptView>;
+
+export const runView = z
+  .object({
+    id: id('run').describe('Also the idempotency key that an HTTP target gets as webhook-id'),
+    triggerId: id('trigger'),
+    eventId: id('event'),
+    runnableId: id('runnable').nullable(),
+    replay: z.number().int().describe('0 for the first run of an event'),
+    status: z.enum(RUN_STATUSES),
+    reason: z.string().nullable(),
+    attempts: z.number().int(),
+    createdAt: instant,
+    startedAt: instant.nullable(),
+    endedAt: instant.nullable(),
+    nextAttemptAt: instant.nullable(),
+    correlationId: z.string(),
+  })
+  .meta({ id: 'Run' });
+export type RunView = z.infer<typeof runView>;
+
+export const listDeliveries = defineOperation({
+  name: 'deliveries.list',
+  owner: 'trigger-service',
+  summary: 'List deliveries',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/deliveries' },
+  input: z.object({
+    workspace: ref,
+    ...pageQuery,
+    status: z.enum(DELIVERY_STATUSES).optional(),
+    trigger: ref.optional(),
+    subscription: ref.optional(),
+  }),
+  output: page(deliveryView),
+});
+
+export const getDelivery = defineOperation({
+  name: 'deliveries.get',
+  owner: 'trigger-service',
+  summary: 'Read a delivery with its headers and body, redacted',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/deliveries/{delivery}' },
+  input: z.object({ workspace: ref, delivery: ref }),
+  output: deliveryView
+    .extend({
+      headers: z.record(z.string(), z.string()),
+      body: z.string().nullable().describe('Text as stored after redaction; null when only hash and size were kept'),
+      events: z.array(eventView),
+    })
+    .meta({ id: 'DeliveryWithBody' }),
+});
+
+export const listEvents = defineOperation({
+  name: 'events.list',
+  owner: 'trigger-service',
+  summary: 'List events',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/events' },
+  input: z.object({ workspace: ref, ...pageQuery, trigger: ref.optional(), type: z.string().max(200).optional() }),
+  output: page(eventView),
+});
+
+export const getEvent = defineOperation({
+  name: 'events.get',
+  owner: 'trigger-service',
+  summary: 'Read an event with its payload and its runs',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/events/{event}' },
+  input: z.object({ workspace: ref, event: ref }),
+  output: eventView.extend({ payload: json, runs: z.array(runView) }).meta({ id: 'EventWithPayload' }),
+});
+
+export const listRuns = defineOperation({
+  name: 'runs.list',
+  owner: 'run-worker',
+  summary: 'List runs',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/runs' },
+  input: z.object({
+    workspace: ref,
+    ...pageQuery,
+    status: z.enum(RUN_STATUSES).optional(),
+    trigger: ref.optional(),
+    event: ref.optional(),
+  }),
+  output: page(runView),
+});
+
+export const getRun = defineOperation({
+  name: 'runs.get',
+  owner: 'run-worker',
+  summary: 'Read a run with its attempts, results and console output',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/runs/{run}' },
+  input: z.object({ workspace: ref, run: ref }),
+  output: runView.extend({ attemptList: z.array(attemptView) }).meta({ id: 'RunWithAttempts' }),
+});
+
+export const replayRun = defineOperation({
+  name: 'runs.replay',
+  owner: 'trigger-service',
+  summary: 'Run the same event again for the same trigger, as a new run',
+  access: 'operator',
+  http: { method: 'POST', path: '/workspaces/{workspace}/runs/{run}/replay', status: 201 },
+  input: z.object({ workspace: ref, run: ref }),
+  output: runView,
+});
+
+/** Finds queued runs that no queue knows and running ones whose lease has ended. */
+export const reconcileRuns = defineOperation({
+  name: 'runs.reconcile',
+  owner: 'run-worker',
+  summary: 'Hand runs back to the queue after a crash or a flushed Redis',
+  access: 'internal',
+  mutates: true,
+  deadlineMs: 60_000,
+  input: z.object({ limit: z.number().int().max(5000) }),
+  output: z.object({ requeued: z.number().int(), more: z.boolean() }),
+});
+
+export const relayInbox = defineOperation({
+  name: 'inbox.relay',
+  owner: 'trigger-service',
+  summary: 'Take in what ingress stored while the bus was away',
+  access: 'internal',
+  mutates: true,
+  deadlineMs: 60_000,
+  input: z.object({ limit: z.number().int().max(1000) }),
+  output: z.object({ relayed: z.number().int(), more: z.boolean() }),
+});
+
+export const ensurePartitions = defineOperation({
+  name: 'partitions.ensure',
+  owner: 'trigger-service',
+  summary: 'Create the partitions of the coming months',
+  access: 'internal',
+  mutates: true,
+  deadlineMs: 60_000,
+  input: z.object({}),
+  output: z.object({ created: z.array(z.string()) }),
+});

@@ -1,0 +1,78 @@
+import { z } from 'zod';
+
+export const APPS = ['api-gateway', 'oauth-service', 'trigger-service', 'webhook-ingress', 'sync-worker', 'run-worker'] as const;
+export type AppName = (typeof APPS)[number];
+
+/** Roles of a token in its workspace, weakest first; `superadmin` is the instance's. */
+export const ROLES = ['operator', 'editor', 'admin', 'superadmin'] as const;
+export type Role = (typeof ROLES)[number];
+
+/**
+ * Who may call: a role (or any above it), `anyone` with a valid token, or `internal`: other apps over the bus only,
+ * never over HTTP.
+ */
+export type Access = Role | 'anyone' | 'internal';
+
+export type HttpBinding<Output> = {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below `/api/v1`, with `{name}` for path parameters, which are keys of the input. */
+  path: string;
+  /** Success status, or how to tell it from the reply. */
+  status?: number | ((output: Output) => number);
+  /** The input's `ifMatch` is filled from the If-Match header, which is then required (RFC 9110 section 13.1.1). */
+  ifMatch?: boolean;
+  /** The route names no object of a workspace, so a token of another workspace sees the same. Says why. */
+  isolationExempt?: string;
+  /** The reply holds a secret that is shown once, so it is never kept for a repeated idempotency key. */
+  revealsSecret?: boolean;
+};
+
+/**
+ * One thing an app can be asked: its message on the bus, and for those with `http` also its REST route, its OpenAPI
+ * entry and its access rule. `input` is flat: path parameters, then query (GET, DELETE) or body (all others).
+ */
+export type Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = {
+  /** `noun.verb`, unique. */
+  name: string;
+  owner: AppName;
+  summary: string;
+  access: Access;
+  /** True when a repeat of the same call must not act twice: carries an idempotency key. */
+  mutates: boolean;
+  /** How long the caller waits at most, in milliseconds. */
+  deadlineMs: number;
+  http?: HttpBinding<z.output<Output>>;
+  input: Input;
+  output: Output;
+};
+
+type OperationOptions<Input extends z.ZodObject, Output extends z.ZodType> = Omit<
+  Operation<Input, Output>,
+  'mutates' | 'deadlineMs'
+> & { mutates?: boolean; deadlineMs?: number };
+
+/** Declares an operation. Mutation is derived from the HTTP method where there is one; the deadline defaults to 15 s. */
+export function defineOperation<Input extends z.ZodObject, Output extends z.ZodType>(
+  options: OperationOptions<Input, Output>,
+): Operation<Input, Output> {
+  return {
+    ...options,
+    mutates: options.mutates ?? (options.http !== undefined && options.http.method !== 'GET'),
+    deadlineMs: options.deadlineMs ?? 15_000,
+  };
+}
+
+export type InputOf<O extends Operation> = z.output<O['input']>;
+export type OutputOf<O extends Operation> = z.output<O['output']>;
+
+/** Who asks, on whose behalf, and under which correlation id; travels beside every operation's input. */
+export const callContext = z.object({
+  correlationId: z.string(),
+  actor: z.object({
+    kind: z.enum(['token', 'system']),
+    id: z.string(),
+    role: z.enum(ROLES),
+  }),
+  idempotencyKey: z.string().optional(),
+});
+export type CallContext = z.infer<typeof callContext>;

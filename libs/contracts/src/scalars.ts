@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+/** Kinds of ids; every id is `<kind>_` and 26 characters of Crockford base32, ordered by time of creation (ULID). */
+export const ID_KINDS = {
+  workspace: 'wsp',
+  token: 'tok',
+  integration: 'int',
+  connection: 'con',
+  runnable: 'rbl',
+  secret: 'sec',
+  trigger: 'trg',
+  feed: 'fed',
+  subscription: 'sub',
+  delivery: 'dlv',
+  event: 'evt',
+  run: 'run',
+} as const;
+export type IdKind = keyof typeof ID_KINDS;
+
+export const id = (kind: IdKind) =>
+  z
+    .string()
+    .regex(new RegExp(`^${ID_KINDS[kind]}_[0-9a-hjkmnp-tv-z]{26}$`), `is not a ${kind} id (${ID_KINDS[kind]}_...)`)
+    .meta({ examples: [`${ID_KINDS[kind]}_01k9zq3v8w5x2y7t4r6n0m1abc`] });
+
+/** Ids in a path or query are not checked for form: an unknown one is simply not found. */
+export const ref = z.string().min(1).max(64);
+
+export const instant = z.iso.datetime().describe('UTC, ISO 8601');
+export const label = z.string().trim().min(1).max(200);
+/** Identifies a service or a trigger type; a slug, never an enum, so that a new adapter needs no change here. */
+export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not a slug (a-z, 0-9, -)');
+export const json = z.json();
+export const jsonObject = z.record(z.string(), z.json());
+
+/** Cursor paging: pass `next` of one page as `cursor` of the following one. Newest first. */
+export const pageQuery = {
+  cursor: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+};
+
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next: z.string().nullable().describe('Pass as `cursor` to get the next page; null at the end') });
+
+export const done = z.object({ ok: z.literal(true) });

@@ -1,0 +1,229 @@
+import { z } from 'zod';
+import { defineOperation } from './operation.js';
+import { id, instant, jsonObject, label, page, pageQuery, ref, slug } from './scalars.js';
+
+export const SUBSCRIPTION_STATUSES = ['pending', 'active', 'degraded', 'missing', 'auth_required', 'removing', 'removed'] as const;
+export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
+
+/** Why a subscription is in its state: a typed code, and the service's own sentence where it gave one. */
+export const reason = z.object({ code: z.string(), message: z.string() }).meta({ id: 'Reason' });
+export type Reason = z.infer<typeof reason>;
+
+export const subscriptionView = z
+  .object({
+    id: id('subscription'),
+    feedId: id('feed'),
+    service: slug,
+    resource: z.string(),
+    status: z.enum(SUBSCRIPTION_STATUSES),
+    since: instant,
+    reason: reason.nullable(),
+    externalId: z.string().nullable().describe('Id of the object at the service'),
+    verified: z.boolean().describe('False when whoever knows the URL can post'),
+    attempts: z.number().int().describe('Tries since the last success'),
+    nextAttemptAt: instant.nullable(),
+    tombstone: z.boolean().describe('Removed here, removal at the service still owed'),
+    history: z.array(z.object({ at: instant, status: z.string(), reason: reason.nullable() })),
+  })
+  .meta({ id: 'Subscription' });
+export type SubscriptionView = z.infer<typeof subscriptionView>;
+
+export const TRIGGER_STATUSES = ['enabled', 'paused', 'disabled'] as const;
+
+export const triggerView = z
+  .object({
+    id: id('trigger'),
+    name: label,
+    service: slug,
+    type: slug,
+    connectionId: id('connection').nullable(),
+    config: jsonObject,
+    summary: z.string(),
+    runnableId: id('runnable').nullable(),
+    status: z.enum(TRIGGER_STATUSES),
+    statusReason: reason.nullable(),
+    callbackUrl: z.string().describe('Where the service posts; its last part is a credential'),
+    subscription: subscriptionView.nullable(),
+    createdAt: instant,
+    updatedAt: instant,
+    version: z.number().int().describe('Send as If-Match to change the trigger'),
+  })
+  .meta({ id: 'Trigger' });
+export type TriggerView = z.infer<typeof triggerView>;
+
+/** What the service itself says about our object, beside what we hold. */
+export const providerView = z
+  .object({
+    state: z.enum(['present', 'missing', 'unknown', 'not_applicable']),
+    message: z.string().nullable(),
+    callbackUrl: z.string().nullable(),
+    active: z.boolean().nullable(),
+    fields: jsonObject.nullable(),
+  })
+  .meta({ id: 'ProviderView' });
+export type ProviderView = z.infer<typeof providerView>;
+
+const settled = (trigger: { subscription: { status: string } | null }, whenDone: number) =>
+  trigger.subscription?.status === 'pending' || trigger.subscription?.status === 'degraded' ? 202 : whenDone;
+
+export const createTrigger = defineOperation({
+  name: 'triggers.create',
+  owner: 'trigger-service',
+  summary: 'Create a trigger and register it at the service; 202 when the service has not answered yet',
+  access: 'editor',
+  deadlineMs: 25_000,
+  http: {
+    method: 'POST',
+    path: '/workspaces/{workspace}/triggers',
+    status: (trigger) => settled(trigger, 201),
+    revealsSecret: true,
+  },
+  input: z.object({
+    workspace: ref,
+    name: label,
+    service: slug,
+    type: slug,
+    connectionId: ref.nullish(),
+    config: jsonObject.default({}),
+    runnableId: ref,
+    paused: z.boolean().default(false).describe('Record events as skipped until resumed'),
+  }),
+  output: triggerView
+    .extend({
+      secret: z.string().nullable().describe('For services without an API: the secret to enter there, shown this once'),
+    })
+    .meta({ id: 'CreatedTrigger' }),
+});
+
+export const getTrigger = defineOperation({
+  name: 'triggers.get',
+  owner: 'trigger-service',
+  summary: "Read a trigger; with `provider=true` also the service's own view of it",
+  access: 'operator',
+  deadlineMs: 25_000,
+  http: { method: 'GET', path: '/workspaces/{workspace}/triggers/{trigger}' },
+  input: z.object({ workspace: ref, trigger: ref, provider: z.stringbool().default(false) }),
+  output: triggerView.extend({ provider: providerView.nullable() }).meta({ id: 'TriggerWithProviderView' }),
+});
+
+export const listTriggers = defineOperation({
+  name: 'triggers.list',
+  owner: 'trigger-service',
+  summary: 'List triggers',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/triggers' },
+  input: z.object({
+    workspace: ref,
+    ...pageQuery,
+    service: slug.optional(),
+    status: z.enum(TRIGGER_STATUSES).optional(),
+    runnable: ref.optional(),
+    connection: ref.optional(),
+  }),
+  output: page(triggerView),
+});
+
+export const updateTrigger = defineOperation({
+  name: 'triggers.update',
+  owner: 'trigger-service',
+  summary: 'Change a trigger; what is left out stays; 202 when the service has not answered yet',
+  access: 'editor',
+  deadlineMs: 25_000,
+  http: {
+    method: 'PATCH',
+    path: '/workspaces/{workspace}/triggers/{trigger}',
+    status: (trigger) => settled(trigger, 200),
+    ifMatch: true,
+  },
+  input: z.object({
+    workspace: ref,
+    trigger: ref,
+    ifMatch: z.coerce.number().int(),
+    name: label.optional(),
+    config: jsonObject.optional(),
+    runnableId: ref.optional(),
+  }),
+  output: triggerView,
+});
+
+export const deleteTrigger = defineOperation({
+  name: 'triggers.delete',
+  owner: 'trigger-service',
+  summary: 'Delete a trigger and what it registered; a refused removal stays as a tombstone that is retried',
+  access: 'editor',
+  deadlineMs: 25_000,
+  http: {
+    method: 'DELETE',
+    path: '/workspaces/{workspace}/triggers/{trigger}',
+    status: (reply) => (reply.subscription?.tombstone ? 202 : 200),
+  },
+  input: z.object({
+    workspace: ref,
+    trigger: ref,
+    force: z.stringbool().default(false).describe('Do not ask the service: it or the grant is gone'),
+  }),
+  output: z.object({ ok: z.literal(true), subscription: subscriptionView.nullable() }).meta({ id: 'DeletedTrigger' }),
+});
+
+export const pauseTrigger = defineOperation({
+  name: 'triggers.pause',
+  owner: 'trigger-service',
+  summary: 'Pause: the service keeps its hook, events are recorded as skipped and can be replayed',
+  access: 'editor',
+  http: { method: 'POST', path: '/workspaces/{workspace}/triggers/{trigger}/pause', status: 200 },
+  input: z.object({ workspace: ref, trigger: ref }),
+  output: triggerView,
+});
+
+export const resumeTrigger = defineOperation({
+  name: 'triggers.resume',
+  owner: 'trigger-service',
+  summary: 'Resume a paused or disabled trigger',
+  access: 'editor',
+  http: { method: 'POST', path: '/workspaces/{workspace}/triggers/{trigger}/resume', status: 200 },
+  input: z.object({ workspace: ref, trigger: ref }),
+  output: triggerView,
+});
+
+export const listSubscriptions = defineOperation({
+  name: 'subscriptions.list',
+  owner: 'trigger-service',
+  summary: 'List subscriptions, tombstones included',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/subscriptions' },
+  input: z.object({ workspace: ref, ...pageQuery, status: z.enum(SUBSCRIPTION_STATUSES).optional() }),
+  output: page(subscriptionView),
+});
+
+export const getSubscription = defineOperation({
+  name: 'subscriptions.get',
+  owner: 'trigger-service',
+  summary: 'Read a subscription with its history',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/subscriptions/{subscription}' },
+  input: z.object({ workspace: ref, subscription: ref }),
+  output: subscriptionView,
+});
+
+/** Takes over sagas whose lease has ended and retries what is due; see ARCHITECTURE.md. */
+export const sweepSubscriptions = defineOperation({
+  name: 'subscriptions.sweep',
+  owner: 'trigger-service',
+  summary: 'Finish or undo what a crash, an outage or a refusal left open',
+  access: 'internal',
+  mutates: true,
+  deadlineMs: 60_000,
+  input: z.object({ limit: z.number().int().max(200) }),
+  output: z.object({ settled: z.number().int(), more: z.boolean() }),
+});
+
+/** Asked by oauth-service before a connection is deleted. */
+export const countConnectionUses = defineOperation({
+  name: 'triggers.count-by-connection',
+  owner: 'trigger-service',
+  summary: 'How many triggers and tombstones use a connection',
+  access: 'internal',
+  input: z.object({ workspace: ref, connection: ref }),
+  output: z.object({ triggers: z.number().int(), tombstones: z.number().int() }),
+});
+
