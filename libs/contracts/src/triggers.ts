@@ -86,6 +86,12 @@ export const createTrigger = defineOperation({
     connectionId: ref.nullish(),
     config: jsonObject.default({}),
     runnableId: ref,
+    secret: z
+      .string()
+      .min(16)
+      .max(500)
+      .optional()
+      .describe('Only for services without an API: a secret that the sender already has; left out, Vane makes one'),
     paused: z.boolean().default(false).describe('Record events as skipped until resumed'),
   }),
   output: triggerView

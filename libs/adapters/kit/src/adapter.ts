@@ -141,8 +141,8 @@ export type TriggerType<Config extends z.ZodObject = z.ZodObject, Want extends J
   /** Left out where a person enters URL and secret at the sender. */
   remote?: RemoteApi<Want>;
   pickers?: Record<string, Picker>;
-  /** Checks a secret the user brings along; left out: `secret` in config is not supported and Vane makes one. */
-  newSecret?(random: (bytes: number) => Uint8Array, config: z.output<Config>): string;
+  /** The form the scheme wants a secret in, made from random bytes; left out: base64url of 32 bytes. */
+  newSecret?(want: Want, random: (bytes: number) => Uint8Array): string;
 };
 
 export type Adapter = {
