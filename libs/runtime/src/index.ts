@@ -1,1 +1,13 @@
-export {};
+export * from './app.js';
+export * from './bus/bus.js';
+export * from './bus/deliveries.js';
+export * from './bus/rpc-server.js';
+export * from './clock.js';
+export * from './config.js';
+export * from './egress/index.js';
+export * from './health.js';
+export * from './lifecycle.js';
+export * from './logger.js';
+export * from './metrics.js';
+export * from './queue.js';
+export * from './service-http.js';

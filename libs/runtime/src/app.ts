@@ -1,0 +1,98 @@
+import 'reflect-metadata';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { AppName } from '@vane/contracts';
+import type { FastifyInstance } from 'fastify';
+import { Bus } from './bus/bus.js';
+import { PassErrors, RpcServer } from './bus/rpc-server.js';
+import { Clock, SystemClock } from './clock.js';
+import type { CommonSettings } from './config.js';
+import { Health } from './health.js';
+import { Lifecycle } from './lifecycle.js';
+import { createLogger, Logger, nestLogger } from './logger.js';
+import { Metrics } from './metrics.js';
+
+/** What every app gets injected: Clock, Logger, Bus, Health, Metrics, Lifecycle. */
+@Module({})
+export class RuntimeModule {
+  static forApp(app: AppName, settings: CommonSettings, clock: Clock = new SystemClock()): DynamicModule {
+    return {
+      module: RuntimeModule,
+      global: true,
+      providers: [
+        Health,
+        Lifecycle,
+        Metrics,
+        { provide: Clock, useValue: clock },
+        { provide: Logger, useValue: createLogger({ app, level: settings.LOG_LEVEL }) },
+        {
+          provide: Bus,
+          inject: [Logger, Health, Lifecycle],
+          useFactory: (logger: Logger, health: Health, lifecycle: Lifecycle) => {
+            const bus = Bus.open({ url: settings.VANE_NATS_URL, tls: settings.VANE_NATS_TLS, prefix: settings.VANE_PREFIX, app, logger });
+            health.add('nats', () => bus.check());
+            lifecycle.onStop(() => bus.close());
+            return bus;
+          },
+        },
+      ],
+      exports: [Health, Lifecycle, Metrics, Clock, Logger, Bus],
+    };
+  }
+}
+
+export type AppOptions = {
+  name: AppName;
+  settings: CommonSettings;
+  module: Type | DynamicModule;
+  /** Largest request body in bytes for routes that parse one; 1 MiB unless told. */
+  bodyLimit?: number;
+  /** Adds plain Fastify routes before the app listens. */
+  routes?: (fastify: FastifyInstance, app: NestFastifyApplication) => void | Promise<void>;
+};
+
+/**
+ * Starts an app: Nest on Fastify with `/healthz`, `/readyz` and `/metrics`, operations over the bus, and an orderly stop
+ * on SIGTERM and SIGINT.
+ */
+export async function startApp(options: AppOptions): Promise<NestFastifyApplication> {
+  const { name, settings } = options;
+  const adapter = new FastifyAdapter({ bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: false });
+  const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
+    logger: nestLogger(createLogger({ app: name, level: settings.LOG_LEVEL })),
+    abortOnError: false,
+    bodyParser: false,
+  });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  addOperationalRoutes(fastify, app.get(Health), app.get(Metrics));
+  await options.routes?.(fastify, app);
+  const server = new RpcServer(name, app.get(Bus), app.get(Logger));
+  app.connectMicroservice({ strategy: server }, { inheritAppConfig: true });
+  app.useGlobalFilters(new PassErrors());
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT']);
+  await app.startAllMicroservices();
+  await app.listen(settings.PORT, settings.HOST);
+  app.get(Logger).info({ port: settings.PORT }, 'app started');
+  return app;
+}
+
+function addOperationalRoutes(fastify: FastifyInstance, health: Health, metrics: Metrics): void {
+  fastify.get('/healthz', async () => ({ ok: true }));
+  fastify.get('/readyz', async (_request, reply) => {
+    const needs = await health.ready();
+    const ok = Object.values(needs).every((problem) => problem === null);
+    return reply.status(ok ? 200 : 503).send({ ok, needs });
+  });
+  fastify.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  );
+}
+
+/** Runs `main` and ends the process with a sentence when the app cannot start. */
+export function runMain(name: AppName, main: () => Promise<unknown>): void {
+  main().catch((error: unknown) => {
+    process.stderr.write(`${name} cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}

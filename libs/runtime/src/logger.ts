@@ -1,0 +1,36 @@
+import type { LoggerService } from '@nestjs/common';
+import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
+
+/** Members that never reach a log line, at the top level or one below. */
+const SECRET_FIELDS = [
+  'authorization', 'cookie', 'password', 'secret', 'secrets', 'token', 'accessToken', 'refreshToken', 'clientSecret',
+  'code', 'state', 'verifier', 'signature', 'key', 'apiKey', 'callbackUrl', 'browserToken', 'ticket',
+];
+
+/** Structured log: facts as fields, a constant lower-case message, an error under `err`. Payloads and secrets never. */
+export abstract class Logger {
+  abstract child(fields: Record<string, unknown>): Logger;
+  abstract debug(fields: Record<string, unknown>, message: string): void;
+  abstract info(fields: Record<string, unknown>, message: string): void;
+  abstract warn(fields: Record<string, unknown>, message: string): void;
+  abstract error(fields: Record<string, unknown>, message: string): void;
+}
+
+export function createLogger(options: { app: string; level: string }, destination?: DestinationStream): Logger {
+  const redact = { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]), censor: '***' };
+  const settings = { name: options.app, level: options.level, redact, base: { app: options.app } };
+  return (destination ? pino(settings, destination) : pino(settings)) as unknown as Logger & PinoLogger;
+}
+
+/** Lets Nest's own messages take the same way. */
+export function nestLogger(logger: Logger): LoggerService {
+  const context = (params: unknown[]) => ({ context: params.at(-1) });
+  return {
+    log: (message: unknown, ...params: unknown[]) => logger.debug(context(params), String(message)),
+    debug: (message: unknown, ...params: unknown[]) => logger.debug(context(params), String(message)),
+    verbose: (message: unknown, ...params: unknown[]) => logger.debug(context(params), String(message)),
+    warn: (message: unknown, ...params: unknown[]) => logger.warn(context(params), String(message)),
+    error: (message: unknown, ...params: unknown[]) => logger.error(context(params), String(message)),
+    fatal: (message: unknown, ...params: unknown[]) => logger.error(context(params), String(message)),
+  };
+}

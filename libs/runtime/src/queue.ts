@@ -1,0 +1,111 @@
+import type { Job as JobContract, SCHEDULES } from '@vane/contracts';
+import { Queue, Worker, type ConnectionOptions, type Job } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { z } from 'zod';
+import type { Logger } from './logger.js';
+
+export type QueueOptions = { url: string; prefix: string; logger: Logger };
+
+export type JobToAdd<J extends JobContract> = {
+  data: z.output<J['schema']>;
+  /** Jobs with the same id collapse into one while it is in the queue; no colon. */
+  id?: string;
+  delayMs?: number;
+};
+
+/** BullMQ over one Redis: what to do next and when. It only carries ids, so a flushed Redis loses nothing that matters. */
+export class JobQueues {
+  private readonly producer: Redis;
+  private readonly queues = new Map<string, Queue>();
+  private readonly workers: Worker[] = [];
+
+  constructor(private readonly options: QueueOptions) {
+    // Producers fail fast; workers, below, wait for Redis for ever.
+    this.producer = new Redis(options.url, { maxRetriesPerRequest: 1, enableOfflineQueue: true, lazyConnect: false });
+    this.producer.on('error', (error) => options.logger.debug({ err: error }, 'redis connection failed'));
+  }
+
+  async check(): Promise<void> {
+    await this.producer.ping();
+  }
+
+  async add<J extends JobContract>(job: J, items: JobToAdd<J>[]): Promise<void> {
+    if (items.length === 0) return;
+    await this.queue(job.queue).addBulk(
+      items.map((item) => ({
+        name: job.name,
+        data: item.data,
+        opts: {
+          removeOnComplete: true,
+          removeOnFail: true,
+          ...(item.id === undefined ? {} : { jobId: item.id }),
+          ...(item.delayMs === undefined ? {} : { delay: item.delayMs }),
+        },
+      })),
+    );
+  }
+
+  /** Starts working on a job. A handler that throws has failed for good: retries are the owner's, in Postgres. */
+  work<J extends JobContract>(
+    job: J,
+    handler: (data: z.output<J['schema']>) => Promise<void>,
+    options: { concurrency: number },
+  ): Worker {
+    const connection = new Redis(this.options.url, { maxRetriesPerRequest: null });
+    connection.on('error', (error) => this.options.logger.debug({ err: error }, 'redis connection failed'));
+    const worker = new Worker(
+      job.queue,
+      async (task: Job) => {
+        const data = job.schema.safeParse(task.data);
+        if (!data.success) return this.options.logger.error({ job: job.name, id: task.id }, 'job does not fit its contract');
+        await handler(data.data as z.output<J['schema']>);
+      },
+      {
+        connection: connection as unknown as ConnectionOptions,
+        prefix: this.options.prefix,
+        concurrency: options.concurrency,
+        lockDuration: 15_000,
+        stalledInterval: 5_000,
+        maxStalledCount: 1_000,
+      },
+    );
+    worker.on('error', (error) => this.options.logger.warn({ err: error, job: job.name }, 'queue worker failed'));
+    worker.on('failed', (task, error) => this.options.logger.error({ err: error, job: job.name, id: task?.id }, 'job failed'));
+    this.workers.push(worker);
+    return worker;
+  }
+
+  /** Makes sure a schedule exists; repeating this heals a flushed Redis. */
+  async schedule<J extends JobContract>(
+    job: J,
+    schedule: (typeof SCHEDULES)[number],
+    data: z.output<J['schema']>,
+  ): Promise<void> {
+    await this.queue(job.queue).upsertJobScheduler(
+      schedule.name,
+      { every: schedule.everyMs },
+      { name: job.name, data, opts: { removeOnComplete: true, removeOnFail: true } },
+    );
+  }
+
+  /** Jobs waiting, delayed and active, for metrics. */
+  async counts(job: JobContract): Promise<Record<string, number>> {
+    return this.queue(job.queue).getJobCounts('wait', 'delayed', 'active');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.close()));
+    await Promise.all([...this.queues.values()].map((queue) => queue.close()));
+    this.producer.disconnect();
+  }
+
+  private queue(name: string): Queue {
+    let queue = this.queues.get(name);
+    if (!queue) {
+      queue = new Queue(name, { connection: this.producer as unknown as ConnectionOptions, prefix: this.options.prefix });
+      queue.on('error', (error) => this.options.logger.debug({ err: error }, 'queue connection failed'));
+      this.queues.set(name, queue);
+    }
+    return queue;
+  }
+}

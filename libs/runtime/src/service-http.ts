@@ -1,0 +1,138 @@
+import type { Adapter, ServiceErrorKind, ServiceHttp, ServiceRequest, ServiceResponse } from '@vane/kit';
+import { ServiceError } from '@vane/kit';
+import { EgressError, type EgressClient, type EgressResponse } from './egress/index.js';
+import type { Clock } from './clock.js';
+
+/** An access token with the generation it was saved under. */
+export type AuthorisedToken = { accessToken: string; tokenType: string; generation: number };
+
+export type ServiceHttpOptions = {
+  adapter: Pick<Adapter, 'id' | 'label' | 'hosts' | 'errorMessage'>;
+  /** The integration's overrides of the profile's hosts. */
+  hosts: Record<string, string>;
+  egress: EgressClient;
+  clock: Clock;
+  /** Called for every call; with the generation the service just refused, a newer token or an error must come. */
+  token: (rejectedGeneration?: number) => Promise<AuthorisedToken>;
+  timeoutMs?: number;
+};
+
+const MAX_RESPONSE_BYTES = 5_000_000;
+
+/** Base URL of a named host, overrides first. Throws a sentence when a self-hosted service was given none. */
+export function hostUrl(adapter: Pick<Adapter, 'label' | 'hosts'>, overrides: Record<string, string>, host: string): string {
+  const url = overrides[host] ?? adapter.hosts[host];
+  if (!url) throw new ServiceError('invalid', `The integration must give the URL of ${adapter.label} as hosts.${host}.`);
+  return url.replace(/\/+$/, '');
+}
+
+/** The adapter's way to its service: authorised, guarded, with deadline, one renewed try after a 401. */
+export function createServiceHttp(options: ServiceHttpOptions): ServiceHttp {
+  const { adapter, hosts } = options;
+  const send = async (request: ServiceRequest, rejected?: number) => {
+    const token = await options.token(rejected);
+    return { token, response: await exchange(options, request, token) };
+  };
+  return {
+    hostUrl: (host) => hostUrl(adapter, hosts, host),
+    async request(request) {
+      let { token, response } = await send(request);
+      if (response.status === 401) ({ response } = await send(request, token.generation));
+      return judge(options, request, response);
+    },
+  };
+}
+
+async function exchange(options: ServiceHttpOptions, request: ServiceRequest, token: AuthorisedToken): Promise<EgressResponse> {
+  const url = new URL(hostUrl(options.adapter, options.hosts, request.host) + request.path);
+  for (const [name, value] of Object.entries(request.query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
+  try {
+    return await options.egress.request(url, {
+      method: request.method,
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'Vane',
+        ...(request.json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...request.headers,
+        authorization: `Bearer ${token.accessToken}`,
+      },
+      body: request.json === undefined ? undefined : JSON.stringify(request.json),
+      timeoutMs: options.timeoutMs ?? 10_000,
+      maxResponseBytes: MAX_RESPONSE_BYTES,
+    });
+  } catch (error) {
+    if (!(error instanceof EgressError)) throw error;
+    const kind = error.code === 'egress_blocked' ? 'invalid' : 'unavailable';
+    throw new ServiceError(kind, `${options.adapter.label} could not be asked: ${error.message}`, { cause: error });
+  }
+}
+
+function judge(options: ServiceHttpOptions, request: ServiceRequest, response: EgressResponse): ServiceResponse {
+  const ok = (response.status >= 200 && response.status < 300) || request.accept?.includes(response.status);
+  const json = parse(response.body);
+  if (ok) {
+    if (json === NOT_JSON) {
+      throw new ServiceError('garbage', `${options.adapter.label} answered ${response.status} with something that is not JSON.`, {
+        status: response.status,
+      });
+    }
+    return { status: response.status, headers: response.headers, json };
+  }
+  const said = json === NOT_JSON ? undefined : options.adapter.errorMessage?.(json);
+  const kind = kindOf(response);
+  throw new ServiceError(kind, sentence(options.adapter.label, response.status, kind, said), {
+    status: response.status,
+    retryAfterMs: retryAfter(response, options.clock),
+  });
+}
+
+const NOT_JSON = Symbol('not json');
+
+function parse(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return NOT_JSON;
+  }
+}
+
+function kindOf(response: EgressResponse): ServiceErrorKind {
+  const { status, headers } = response;
+  if (status === 429 || (status === 403 && (headers['retry-after'] !== undefined || headers['x-ratelimit-remaining'] === '0'))) {
+    return 'rate_limited';
+  }
+  if (status === 401) return 'unauthorised';
+  if (status === 403) return 'forbidden';
+  if (status === 404 || status === 410) return 'not_found';
+  if (status === 409) return 'conflict';
+  if (status >= 400 && status < 500 && status !== 408 && status !== 425) return 'invalid';
+  return status >= 500 || status === 408 || status === 425 ? 'unavailable' : 'garbage';
+}
+
+function sentence(label: string, status: number, kind: ServiceErrorKind, said: string | undefined): string {
+  const what: Record<ServiceErrorKind, string> = {
+    unauthorised: 'does not accept the token of this connection; authorise it again',
+    forbidden: 'refuses this to the connected account; check its rights and the granted scopes',
+    not_found: 'does not know this resource, or hides it from the connected account',
+    invalid: 'rejected the request',
+    conflict: 'says it is there already',
+    rate_limited: 'asks us to slow down; it will be tried again',
+    unavailable: 'has a problem of its own; it will be tried again',
+    garbage: 'answered something unexpected; it will be tried again',
+  };
+  return `${label} ${what[kind]} (HTTP ${status}${said ? `: ${said.slice(0, 500)}` : ''}).`;
+}
+
+/** Milliseconds to wait, from Retry-After (RFC 9110 section 10.2.3) or the widespread x-ratelimit-reset in epoch seconds. */
+function retryAfter(response: EgressResponse, clock: Clock): number | undefined {
+  const header = response.headers['retry-after'];
+  if (header !== undefined) {
+    const seconds = Number(header);
+    const at = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - clock.now().getTime();
+    return Number.isFinite(at) ? Math.max(0, at) : undefined;
+  }
+  const reset = Number(response.headers['x-ratelimit-reset']);
+  if (response.headers['x-ratelimit-remaining'] !== '0' || !Number.isFinite(reset)) return undefined;
+  return Math.max(0, reset * 1000 - clock.now().getTime());
+}
