@@ -1,0 +1,70 @@
+// What `./vane` runs. Uses nothing but Node: it is what installs everything else.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { logsCommand } from './logs-command.mjs';
+import { root } from './paths.mjs';
+import { prepare } from './prepare.mjs';
+import { Problem, say } from './problem.mjs';
+import { runAttached } from './run.mjs';
+import { testCommand } from './test-command.mjs';
+import { downCommand, statusCommand, upCommand } from './up-command.mjs';
+
+const usage = `Usage: ./vane COMMAND
+
+  up [--foreground]               install, build and start everything; returns when all apps are ready
+  down                            stop the apps and the servers that up started
+  status                          what runs and whether it is ready
+  logs APP [-f]                   the log of one app
+  demo                            a complete example from connection to run
+  test [unit|integration|e2e]     run one tier of tests, or all
+  bench NAME                      measure something
+  chaos NAME                      break something and check that nothing is lost
+  new-service NAME                start the adapter of another service
+  help                            this text`;
+
+/** @param {string} tool the folder under tools/src @param {string[]} args */
+async function runTool(tool, args) {
+  await prepare();
+  const program = join(root, 'tools/dist', tool, 'main.js');
+  if (!existsSync(program)) throw new Problem(`${program} was not built: see whether tools/src/${tool}/main.ts exists.`);
+  return runAttached(process.execPath, ['--enable-source-maps', program, ...args]);
+}
+
+/** @param {string} tool @param {string[]} args */
+function runNamedTool(tool, args) {
+  if (!args[0]) throw new Problem(`Say which one: ./vane ${tool} NAME.`, 2);
+  return runTool(tool, args);
+}
+
+/** @type {Record<string, (args: string[]) => Promise<number> | number>} */
+const commands = {
+  up: upCommand,
+  down: downCommand,
+  status: statusCommand,
+  logs: logsCommand,
+  test: testCommand,
+  demo: (args) => runTool('demo', args),
+  bench: (args) => runNamedTool('bench', args),
+  chaos: (args) => runNamedTool('chaos', args),
+  'new-service': (args) => runNamedTool('new-service', args),
+  help: () => { say(usage); return 0; },
+};
+
+/** @param {string[]} words @returns {Promise<number>} the exit code */
+async function main([word = 'help', ...args]) {
+  const command = Object.hasOwn(commands, word) ? commands[word] : /^(-h|--help)$/.test(word) ? commands.help : undefined;
+  if (!command) {
+    process.stderr.write(`There is no command "${word}".\n\n${usage}\n`);
+    return 2;
+  }
+  return command(args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Problem)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  if (['up', 'down', 'status'].includes(process.argv[2] ?? '')) say(JSON.stringify({ ok: false, error: error.message.split('\n')[0] }));
+  process.exitCode = error.exitCode;
+}
