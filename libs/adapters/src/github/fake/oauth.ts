@@ -112,7 +112,8 @@ function encode(request: Request, values: Record<string, string | number>): Answ
     const fields = Object.entries(values).map(([name, value]) => `<${name}>${escapeMarkup(String(value))}</${name}>`);
     return { status: 200, headers: { 'content-type': 'application/xml; charset=utf-8' }, body: `<OAuth>${fields.join('')}</OAuth>` };
   }
-  const form = new URLSearchParams(Object.entries(values).map(([name, value]) => [name, String(value)]));
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) form.set(name, String(value));
   return { status: 200, headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }, body: form.toString() };
 }
 
