@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net';
-import { Agent, Pool, type Dispatcher } from 'undici';
+import { Agent, Pool, errors, type Dispatcher } from 'undici';
 import { readLimited } from './body.js';
 import { guardedConnector } from './connect.js';
 import { Deadline } from './deadline.js';
@@ -173,6 +173,8 @@ export class EgressClient {
       // An answer that arrives after the deadline has nobody to read it.
       sent.then((late) => deadline.signal.aborted && discard(late), () => undefined);
       const answer = await deadline.race(sent);
+      // A body destroyed half-way says so with an event, wherever its reader is by then.
+      answer.body.on('error', () => undefined);
       return { ...answer, headers: pairs(answer.headers as unknown as string[]) };
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : sendError(error, url.host);
@@ -185,7 +187,9 @@ export class EgressClient {
     const empty = hop.method === 'HEAD' || status === 204 || status === 304;
     try {
       if (!empty && init.onTooLarge !== 'truncate' && Number(headerOf(answer, 'content-length') ?? 0) > max) throw tooLarge(hop, max);
-      const read = await deadline.race(readLimited(body, max, empty ? undefined : headerOf(answer, 'content-encoding')));
+      const codings = answer.headers.filter(([name]) => name === 'content-encoding').map(([, value]) => value);
+      const coding = empty || codings.length === 0 ? undefined : codings.join(', ');
+      const read = await deadline.race(readLimited(body, max, coding));
       if (read.tooLarge && init.onTooLarge !== 'truncate') throw tooLarge(hop, max);
       const stale = read.decoded ? ['content-encoding', 'content-length'] : [];
       const headers = answer.headers.filter(([name]) => !stale.includes(name));
@@ -213,7 +217,8 @@ function firstHop(url: URL, init: EgressRequest): Hop {
   for (const [name, value] of Object.entries(init.headers ?? {})) {
     if (!CONNECTION_HEADERS.has(name.toLowerCase())) headers.set(name.toLowerCase(), value);
   }
-  return { url, method, headers, ...(init.body === undefined ? {} : { body: Buffer.from(init.body as Uint8Array) }) };
+  if (init.body === undefined) return { url, method, headers };
+  return { url, method, headers, body: typeof init.body === 'string' ? Buffer.from(init.body) : Buffer.from(init.body) };
 }
 
 function pairs(raw: readonly string[]): [string, string][] {
@@ -245,12 +250,16 @@ function redirectRefused(hop: Hop, what: string): EgressError {
 
 function sendError(error: unknown, host: string): EgressError {
   if (error instanceof EgressError) return error;
-  const { code = 'unknown' } = error as NodeJS.ErrnoException;
+  const { code = error instanceof errors.HTTPParserError ? 'HPE_INVALID' : 'unknown' } = error as NodeJS.ErrnoException;
   const options = { cause: error };
   if (/^UND_ERR_(INVALID_ARG|NOT_SUPPORTED|REQ_CONTENT_LENGTH_MISMATCH|DESTROYED|CLOSED)$/.test(code)) {
     return new EgressError('invalid_request', host, `The call to ${host} could not be sent (${code}). Check its method and headers.`, options);
   }
-  if (/^(HPE_|Z_|ERR_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES)/.test(code)) {
+  // With TLS 1.3 a server that wants a client certificate says so after the handshake.
+  if (/^ERR_(SSL|TLS)_/.test(code)) {
+    return new EgressError('tls_failed', host, `The TLS connection to ${host} failed (${code}).`, options);
+  }
+  if (/^(HPE_|Z_|ERR_(?!STREAM_)|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES)/.test(code)) {
     return new EgressError('bad_response', host, `The response of ${host} could not be read (${code}).`, options);
   }
   return new EgressError('connection_lost', host, `The connection to ${host} broke before the response was complete (${code}).`, options);

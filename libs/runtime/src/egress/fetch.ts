@@ -14,17 +14,19 @@ type Exchange = { exchange(url: string | URL, init: EgressRequest): Promise<RawE
 export function fetchThrough(client: Exchange, limits: FetchLimits): typeof globalThis.fetch {
   return async (input, init) => {
     // Guarded as written: Request would already have normalised the string, and rejects some of what is blocked.
-    const url = input instanceof Request ? new URL(input.url) : input;
-    const stub = input instanceof Request ? input : 'http://request.invalid/';
-    const request = new Request(stub, init);
+    const given = input instanceof Request ? input : undefined;
+    const url = given ? new URL(given.url) : (input as string | URL);
+    const request = new Request(given ?? 'http://request.invalid/', init);
     const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
+    const signal = init?.signal ?? given?.signal;
     const answer = await client.exchange(url, {
       ...limits,
       method: request.method,
       headers: Object.fromEntries(request.headers),
       ...(body ? { body } : {}),
       redirect: request.redirect,
-      signal: request.signal,
+      // Not request.signal: it follows the caller's only as long as the request is not garbage collected.
+      ...(signal ? { signal } : {}),
     });
     return toResponse(answer);
   };

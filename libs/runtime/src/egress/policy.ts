@@ -48,7 +48,7 @@ function parseEntry(entry: string): EgressAllow {
 
 function splitPort(entry: string): { host: string; port?: number } {
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(entry);
-  if (bracketed) return { host: bracketed[1]!, ...portOf(entry, bracketed[2]) };
+  if (bracketed?.[1]?.includes(':')) return { host: bracketed[1], ...portOf(entry, bracketed[2]) };
   if (/[[\]]/.test(entry)) throw badEntry(entry, 'brackets go around an IPv6 address or network, as in [::1]:4000');
   // More than one colon and no brackets: an IPv6 address or network, which then has no port.
   const parts = entry.split(':');
@@ -67,10 +67,10 @@ function parseNetwork(entry: string, host: string): [IpAddress, number] {
   const [base, bits, ...rest] = host.split('/');
   const address = parseAddress(base!);
   const max = address?.kind() === 'ipv4' ? 32 : 128;
+  if (max === 32 && base!.includes(':')) throw badEntry(entry, 'write an IPv4-mapped network in its IPv4 form');
   if (!address || rest.length > 0 || !/^\d{1,3}$/.test(bits!) || Number(bits) > max) {
     throw badEntry(entry, 'a network is written like 10.0.0.0/8 or fd00::/8');
   }
-  if (/^::ffff:/i.test(base!)) throw badEntry(entry, 'write an IPv4-mapped network in its IPv4 form');
   if (Number(bits) === 0) throw badEntry(entry, 'it would switch the guard off; name the networks that are meant');
   const first = firstAddress(address, Number(bits));
   if (first !== address.toString()) throw badEntry(entry, `the network starts at ${first}; write ${first}/${bits}`);

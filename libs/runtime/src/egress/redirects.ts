@@ -29,7 +29,7 @@ export function isRedirect(status: number): boolean {
  * @throws EgressBlocked, EgressError `redirect_refused`
  */
 export function nextHop(hop: Hop, answer: { status: number; location: string }, policy: EgressPolicy, sensitive: readonly string[]): Hop {
-  if (!URL.canParse(answer.location, hop.url)) {
+  if (!URL.canParse(answer.location, hop.url.href)) {
     throw new EgressError('redirect_refused', hop.url.host, `${hop.url.host} redirects to something that is not a URL.`);
   }
   const url = inspectUrl(new URL(answer.location, hop.url), policy);
