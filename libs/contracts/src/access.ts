@@ -53,7 +53,7 @@ export const createToken = defineOperation({
   owner: 'api-gateway',
   summary: 'Create an API token; the token itself is shown this once',
   access: 'admin',
-  http: { method: 'POST', path: '/workspaces/{workspace}/tokens', status: 201, revealsSecret: true },
+  http: { method: 'POST', path: '/workspaces/{workspace}/tokens', status: 201, revealsSecret: ['token'] },
   input: z.object({
     workspace: ref,
     name: label,

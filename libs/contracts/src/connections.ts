@@ -108,7 +108,7 @@ export const authorizeConnection = defineOperation({
   owner: 'oauth-service',
   summary: 'Start to connect an account: open the URL in a browser',
   access: 'editor',
-  http: { method: 'POST', path: '/workspaces/{workspace}/connections/authorize', status: 201, revealsSecret: true },
+  http: { method: 'POST', path: '/workspaces/{workspace}/connections/authorize', status: 201, revealsSecret: ['url'] },
   input: z.object({
     workspace: ref,
     integration: ref,

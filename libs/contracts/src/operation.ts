@@ -23,8 +23,11 @@ export type HttpBinding<Output> = {
   ifMatch?: boolean;
   /** The route names no object of a workspace, so a token of another workspace sees the same. Says why. */
   isolationExempt?: string;
-  /** The reply holds a secret that is shown once, so it is never kept for a repeated idempotency key. */
-  revealsSecret?: boolean;
+  /**
+   * Members of the reply that hold a secret and are shown once. They are never kept for a repeated idempotency key: the
+   * replayed answer has null in their place.
+   */
+  revealsSecret?: readonly string[];
 };
 
 /**

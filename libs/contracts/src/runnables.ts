@@ -56,7 +56,7 @@ export const createRunnable = defineOperation({
   owner: 'trigger-service',
   summary: 'Create a script or an HTTP target; the signing secret of an HTTP target is shown this once',
   access: 'editor',
-  http: { method: 'POST', path: '/workspaces/{workspace}/runnables', status: 201, revealsSecret: true },
+  http: { method: 'POST', path: '/workspaces/{workspace}/runnables', status: 201, revealsSecret: ['secret'] },
   input: z.object({ workspace: ref, name: label, spec: runnableSpec, retry: retryPolicy.default(defaultRetry) }),
   output: runnableView
     .extend({ secret: z.string().nullable().describe('Standard Webhooks secret (whsec_...) that receivers verify calls with') })

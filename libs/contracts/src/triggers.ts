@@ -76,7 +76,7 @@ export const createTrigger = defineOperation({
     method: 'POST',
     path: '/workspaces/{workspace}/triggers',
     status: (trigger) => settled(trigger, 201),
-    revealsSecret: true,
+    revealsSecret: ['secret'],
   },
   input: z.object({
     workspace: ref,
