@@ -171,7 +171,10 @@ export class EgressClient {
         responseHeaders: 'raw',
       });
       // An answer that arrives after the deadline has nobody to read it.
-      sent.then((late) => deadline.signal.aborted && discard(late), () => undefined);
+      sent.then(
+        (late) => (deadline.signal.aborted ? discard(late) : undefined),
+        () => undefined,
+      );
       const answer = await deadline.race(sent);
       // A body destroyed half-way says so with an event, wherever its reader is by then.
       answer.body.on('error', () => undefined);

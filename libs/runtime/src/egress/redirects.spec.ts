@@ -132,36 +132,3 @@ describe('a redirect from an allowed server', () => {
     expect(visits).not.toContain('/end');
   });
 });
-
-describe('fetch', () => {
-  it('sends what a Request describes and gives back a Response', async () => {
-    const request = new Request(`${server.origin}/form`, { method: 'POST', body: new URLSearchParams({ a: '1' }), headers: { 'x-mine': 'yes' } });
-    const response = await client.fetch(request);
-    expect(response).toMatchObject({ ok: true, status: 200, url: `${server.origin}/form`, redirected: false });
-    expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
-    expect(await response.json()).toMatchObject({
-      method: 'POST',
-      body: 'a=1',
-      headers: { 'x-mine': 'yes', 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' },
-    });
-  });
-
-  it('lets init win over the Request, follows redirects and drops credentials across origins', async () => {
-    const request = new Request(via(307, `${other.origin}/end`), { headers: { authorization: 'Bearer t' } });
-    const response = await client.fetch(request, { method: 'POST', body: '{}' });
-    expect(response).toMatchObject({ redirected: true, url: `${other.origin}/end` });
-    const echo = (await response.json()) as Echo;
-    expect(echo).toMatchObject({ method: 'POST', body: '{}' });
-    expect(echo.headers.authorization).toBeUndefined();
-  });
-
-  it('keeps to its limits', async () => {
-    const small = client.fetchWith({ timeoutMs: 5_000, maxResponseBytes: 10 });
-    await expect(small(`${server.origin}/end`)).rejects.toMatchObject({ code: 'response_too_large' });
-    const slow = await httpServer(() => undefined);
-    const hurried = new EgressClient({ policy: { allow: parseEgressAllow('127.0.0.1') } });
-    await expect(hurried.fetchWith({ timeoutMs: 50, maxResponseBytes: 10 })(slow.origin)).rejects.toMatchObject({ code: 'timeout' });
-    await hurried.close();
-    await slow.close();
-  });
-});
