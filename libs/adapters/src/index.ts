@@ -1,1 +1,2 @@
-export {};
+export { describeAdapter } from './describe.js';
+export { loadAdapters, type AdapterRegistry, type LoadAdaptersOptions } from './registry.js';

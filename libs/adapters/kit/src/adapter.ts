@@ -103,15 +103,18 @@ export type WebhookSpec<Want extends JsonObject = JsonObject> = {
   ackDeadlineMs: number;
   /** Whether the service sends again after a failure, which decides what ingress answers when it cannot store. */
   retries: boolean;
-  /** Header names (lower case) worth keeping beside content-type and user-agent. */
-  keepHeaders: string[];
+  /** Header names (lower case) worth keeping beside content-type and user-agent; a function where the config decides it. */
+  keepHeaders: string[] | ((want: Want) => string[]);
   redact?: Redaction[];
   /** Answers a challenge, also while `register` is in flight; undefined when this is no handshake. Runs before verification. */
   handshake?(request: RawRequest): Answer | undefined;
   /** True for a verified message that is recorded and starts nothing, as GitHub's ping. */
   isPing?(request: Pick<RawRequest, 'headers'>): boolean;
-  /** Turns a stored request into events. Throws when the body is not what the service sends; it is then `unprocessable`. */
-  normalise(request: StoredRequest): NormalisedEvent[];
+  /**
+   * Turns a stored request into events; `want` is what the subscription that received it was made for. Throws when the
+   * body is not what the service sends; it is then `unprocessable`.
+   */
+  normalise(request: StoredRequest, want: Want): NormalisedEvent[];
 };
 
 export type PickerPage = { items: { value: string; label: string; description?: string }[]; next: string | null };
@@ -141,7 +144,10 @@ export type TriggerType<Config extends z.ZodObject = z.ZodObject, Want extends J
   /** Left out where a person enters URL and secret at the sender. */
   remote?: RemoteApi<Want>;
   pickers?: Record<string, Picker>;
-  /** The form the scheme wants a secret in, made from random bytes; left out: base64url of 32 bytes. */
+  /**
+   * The form the scheme wants a secret in, made from random bytes; left out: base64url of 32 bytes. The empty string
+   * says that this want has no secret.
+   */
   newSecret?(want: Want, random: (bytes: number) => Uint8Array): string;
 };
 

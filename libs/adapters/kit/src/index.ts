@@ -1,4 +1,10 @@
 export * from './adapter.js';
+export * from './event-schema.js';
+export * from './headers.js';
+export { parsePointer, valueTextAt } from './json-text.js';
+export * from './redact.js';
 export * from './request.js';
 export * from './scheme.js';
 export * from './service-http.js';
+export * from './verify.js';
+export * from './webhook.js';

@@ -41,6 +41,11 @@ export type NoneScheme = { kind: 'none' };
 /** A verification scheme as data; `verify` is the only code that reads it. */
 export type VerificationScheme = HmacScheme | SharedSecretScheme | NoneScheme;
 
+/**
+ * Why a request was not believed. `no_secret`: no usable secret is known here, so nothing can be believed.
+ * `missing_*` counts an empty value as missing; a repeated signed header is `missing_signed_header` and a repeated
+ * timestamp is `malformed_timestamp`, because neither says which value was signed.
+ */
 export type RefusalReason =
   | 'no_secret'
   | 'missing_signature'
@@ -53,6 +58,7 @@ export type RefusalReason =
   | 'stale_timestamp'
   | 'future_timestamp';
 
+/** `secretIndex` is the place of the secret that matched in the list given, -1 for the scheme `none`. */
 export type Verdict = { ok: true; secretIndex: number } | { ok: false; reason: RefusalReason };
 
 /** Header names a scheme reads secrets or signatures from: never stored, never logged. */
