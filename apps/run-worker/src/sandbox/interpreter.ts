@@ -1,4 +1,4 @@
-import { newQuickJSWASMModuleFromVariant, newVariant, type QuickJSContext, RELEASE_SYNC } from 'quickjs-emscripten';
+import { newQuickJSWASMModuleFromVariant, newVariant, type QuickJSContext, type QuickJSHandle, RELEASE_SYNC } from 'quickjs-emscripten';
 import { guestName, scriptName } from './positions.js';
 
 declare const GUEST_PROGRAM: string;
@@ -32,6 +32,8 @@ export type Step = { failed?: { name: string; message: string; stack: string } }
  * there), so the ceiling is the WebAssembly memory's.
  */
 export class Interpreter {
+  private guest!: QuickJSHandle;
+
   private constructor(
     private readonly vm: QuickJSContext,
     private readonly memory: WasmMemory,
@@ -69,10 +71,8 @@ export class Interpreter {
     this.guest = vm.unwrapResult(vm.callFunction(boot, vm.undefined, host, limits));
   }
 
-  private guest!: ReturnType<QuickJSContext['newObject']>;
-
   /** Measures a text before it is copied out: the host's own memory is not the script's to fill. */
-  private read(handle: Parameters<QuickJSContext['typeof']>[0], longest: number): string {
+  private read(handle: QuickJSHandle, longest: number): string {
     if (this.vm.typeof(handle) !== 'string') throw new TypeError('expected a text');
     const length = this.vm.getProp(handle, 'length').consume((value) => this.vm.getNumber(value));
     if (length > longest) throw new RangeError(`a text longer than ${longest} characters cannot leave the sandbox`);
@@ -105,14 +105,14 @@ export class Interpreter {
     return this.vm.runtime.hasPendingJob();
   }
 
-  private callGuest(name: string, ...args: Parameters<QuickJSContext['typeof']>[0][]): Step {
+  private callGuest(name: string, ...args: QuickJSHandle[]): Step {
     const result = this.vm.getProp(this.guest, name).consume((method) => this.vm.callFunction(method, this.guest, args));
     if (result.error) return { failed: this.dump(result.error) };
     result.value.dispose();
     return {};
   }
 
-  private dump(error: Parameters<QuickJSContext['typeof']>[0]): { name: string; message: string; stack: string } {
+  private dump(error: QuickJSHandle): { name: string; message: string; stack: string } {
     const read = (name: string): string => {
       try {
         return this.vm.getProp(error, name).consume((value) => this.read(value, 16_384));

@@ -34,7 +34,7 @@ export type FromChild =
   | { type: 'done'; run: number; verdict: Verdict; spent: boolean };
 
 /** The longest request body a script may send and the longest answer it may get, in UTF-16 code units. */
-export const maxFetchBody = 4 * 1024 * 1024;
+export const maxFetchBody = 2 * 1024 * 1024;
 
 /** The parent kills a child that sends a longer frame: an honest child cannot (a control character is six bytes in JSON). */
 export const maxFrameBytes = 6 * maxFetchBody + 1024 * 1024;

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { ScriptSandbox } from './script-sandbox.js';
 import { defaultScriptLimits, type SandboxRequest, type ScriptInput, type ScriptLimits, type ScriptOutcome } from './script-types.js';
@@ -33,11 +32,6 @@ function resultOf(outcome: ScriptOutcome): unknown {
 function failureOf(outcome: ScriptOutcome): Extract<ScriptOutcome, { ok: false }> {
   if (outcome.ok) throw new Error(`expected a failure, got ${JSON.stringify(outcome)}`);
   return outcome;
-}
-
-function childrenOf(parent: number): { pid: number; command: string }[] {
-  const pids = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number);
-  return pids.map((pid) => ({ pid, command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') }));
 }
 
 beforeAll(() => {
@@ -305,46 +299,5 @@ describe('isolation', () => {
     const everything = JSON.stringify(outcome);
     expect(everything).toContain('key ***');
     for (const hidden of ['sk-l', '0123456789', 'first line', 'second', 'one-hour-token']) expect(everything).not.toContain(hidden);
-  });
-});
-
-describe('the pool', () => {
-  it('reports a child that is killed mid-run as ours, and recovers', async () => {
-    let started: (value: unknown) => void = () => undefined;
-    const asked = new Promise((resolve) => { started = resolve; });
-    const own = new ScriptSandbox({ processes: 1, now: () => performance.now(), fetch: async () => { started(undefined); return new Promise(() => undefined); } });
-    const input = { language: 'javascript' as const, event: {}, ctx: { run: {}, trigger: {}, secrets: {} }, limits: defaultScriptLimits };
-    const cut = own.run({ ...input, code: 'export async function main() { console.log("here"); await fetch("https://example.org/"); }' });
-    await asked;
-    for (const pid of own.pids()) process.kill(pid, 'SIGKILL');
-    expect(await cut).toMatchObject({ ok: false, class: 'ours', code: 'sandbox_crashed', message: 'The sandbox process was ended by SIGKILL. The run can be tried again.', logs: [{ text: 'here' }] });
-    expect(await own.run({ ...input, code: 'export const main = () => "again";' })).toMatchObject({ ok: true, result: 'again' });
-    await own.close();
-    expect(own.pids()).toEqual([]);
-    expect(await own.run({ ...input, code: 'export const main = () => 1;' })).toMatchObject({ ok: false, class: 'ours', code: 'cancelled' });
-  });
-
-  it('cancels a run by its signal, also while it waits for a child', async () => {
-    const controller = new AbortController();
-    const code = main('for (;;) {}');
-    const runs = [1, 2, 3].map(() => run(code, { signal: controller.signal, limits: { timeoutMs: 20_000 } }));
-    await run(main('return 1;'), { signal: AbortSignal.abort() }).then((outcome) => expect(failureOf(outcome).code).toBe('cancelled'));
-    controller.abort();
-    for (const outcome of await Promise.all(runs)) expect(failureOf(outcome)).toMatchObject({ class: 'ours', code: 'cancelled' });
-    expect(resultOf(await run(main('return "after";')))).toBe('after');
-  });
-
-  it('refuses a script that is too long for the compiler and compiles the worst one that is not', async () => {
-    const outcome = failureOf(await run(`export const main = () => ${'!'.repeat(200_000)}1;`));
-    expect(outcome).toMatchObject({ class: 'script', code: 'compile_error', message: expect.stringContaining('characters long') });
-    expect(resultOf(await run(`export const main = () => ${'!'.repeat(130_000)}1;`))).toBe(true);
-  });
-
-  it('compiles on after the compiler process died', async () => {
-    const compilers = childrenOf(process.pid).filter(({ command }) => command.includes('--service='));
-    expect(compilers).toHaveLength(1);
-    for (const { pid } of compilers) process.kill(pid, 'SIGKILL');
-    const outcomes = await Promise.all(['one', 'two'].map((word) => run(main(`return "${word}";`))));
-    expect(outcomes.map(resultOf)).toEqual(['one', 'two']);
   });
 });

@@ -13,6 +13,14 @@ type RunMessage = Exclude<FromChild, { type: 'ready' }>;
 
 export type RunResult = { verdict: Verdict; logs: ScriptLog[]; logsTruncated: boolean; reusable: boolean };
 
+/** What a child is given, prepared before one is borrowed. */
+export type ScriptWork = { script: CompiledScript; event: string; ctx: string; masked: string[] };
+
+/** Writes the arguments of `main` as JSON; throws when they are not JSON values. */
+export function prepareWork(script: CompiledScript, { event, ctx }: ScriptInput): ScriptWork {
+  return { script, event: JSON.stringify(event ?? null), ctx: JSON.stringify(ctx), masked: valuesToMask(ctx.secrets, ctx.auth) };
+}
+
 let lastRun = 0;
 
 /** The parent's side of one run: feeds the child, performs its fetches, keeps its logs, and never trusts it. */
@@ -28,11 +36,11 @@ export class ScriptRun {
 
   constructor(
     private readonly child: SandboxProcess,
-    private readonly input: ScriptInput,
+    private readonly input: Pick<ScriptInput, 'limits' | 'signal'>,
     private readonly fetch: SandboxFetch,
   ) {}
 
-  async execute(script: CompiledScript): Promise<RunResult> {
+  async execute(work: ScriptWork): Promise<RunResult> {
     const { child, input } = this;
     const finished = new Promise<{ verdict: Verdict; reusable: boolean }>((resolve) => {
       this.settle = (verdict, reusable) => resolve({ verdict, reusable });
@@ -43,18 +51,13 @@ export class ScriptRun {
     void child.ended.then(({ reason, outOfMemory }) => this.lost(reason, outOfMemory));
     child.onMessage = (message) => this.receive(message);
     child.runs += 1;
-    this.start(script);
+    if (input.signal?.aborted) onAbort();
+    else child.send({ type: 'run', run: this.run, ...work, limits: input.limits });
     const { verdict, reusable } = await finished;
     clearTimeout(timer);
     input.signal?.removeEventListener('abort', onAbort);
     this.outgoing.abort();
     return { verdict, reusable, logs: this.logs, logsTruncated: this.logsTruncated };
-  }
-
-  private start(script: CompiledScript): void {
-    const { event, ctx, limits } = this.input;
-    const masked = valuesToMask(ctx.secrets, ctx.auth);
-    this.child.send({ type: 'run', run: this.run, script, event: JSON.stringify(event ?? null), ctx: JSON.stringify(ctx), masked, limits });
   }
 
   private receive(message: RunMessage): void {

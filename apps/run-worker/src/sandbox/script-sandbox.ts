@@ -1,7 +1,7 @@
 import { ScriptCompiler } from './compile-script.js';
 import { ProcessPool } from './process-pool.js';
 import type { Verdict } from './protocol.js';
-import { type RunResult, ScriptRun } from './script-run.js';
+import { prepareWork, type RunResult, ScriptRun } from './script-run.js';
 import type { SandboxFetch, ScriptInput, ScriptOutcome } from './script-types.js';
 
 export type ScriptSandboxOptions = {
@@ -33,13 +33,15 @@ export class ScriptSandbox {
       return this.outcome(nothingRan({ ok: false, class: compiled.class, code, message: compiled.message }), 0);
     }
     let child;
+    let work;
     try {
+      work = prepareWork(compiled.script, input);
       child = await this.pool.acquire(input.signal);
     } catch (error) {
       return this.outcome(nothingRan(refused(error as Error, input.signal)), 0);
     }
     const began = this.options.now();
-    const result = await new ScriptRun(child, input, this.options.fetch).execute(compiled.script);
+    const result = await new ScriptRun(child, input, this.options.fetch).execute(work);
     this.pool.release(child, result.reusable);
     return this.outcome(result, this.options.now() - began);
   }
