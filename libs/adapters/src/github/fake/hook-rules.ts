@@ -33,7 +33,7 @@ export function mayTouchHooks(token: Token, need: keyof typeof rights): boolean 
 /** Scopes for the X-Accepted-OAuth-Scopes header. */
 export const acceptedScopes = (need: keyof typeof rights): string => rights[need].join(', ');
 
-/** Whether `value` is refused as a config. */
+/** The 422 for a hook URL that cannot be used, or null. */
 function urlProblem(state: State, url: unknown): Answer | null {
   if (typeof url !== 'string' || url === '') return invalid('Hook', { field: 'url', message: "url can't be blank" });
   const parsed = URL.canParse(url) ? new URL(url) : null;

@@ -17,7 +17,7 @@ export type Wiring = {
   /** Answers below `/__fake/`; neither recorded nor subject to faults. */
   control(request: Request): Promise<Answer> | Answer;
   /** The answer of a `status` fault, in the provider's own shape. */
-  statusAnswer(fault: Fault): Answer;
+  statusAnswer(fault: Fault, request: Request): Answer;
   /** Runs the extra event of an `early` fault for the work just done. */
   early(fault: Fault, request: Request): Promise<unknown>;
 };
@@ -101,7 +101,7 @@ export async function listen(wiring: Wiring, port: number): Promise<Listener> {
       if (answer.after) follow(answer.after());
       return;
     }
-    const spoiled = main?.kind === 'garbage' ? spoil(answer, main) : { answer: main?.kind === 'status' ? wiring.statusAnswer(main) : answer, cut: false };
+    const spoiled = main?.kind === 'garbage' ? spoil(answer, main) : { answer: main?.kind === 'status' ? wiring.statusAnswer(main, request) : answer, cut: false };
     record.status = spoiled.answer.status;
     const sent = send(response, spoiled.answer, spoiled.cut);
     if (answer.after) follow(sent.then(answer.after));

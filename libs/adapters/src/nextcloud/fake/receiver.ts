@@ -1,0 +1,43 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readAll } from './wire.js';
+
+/** A request that reached the receiver; `headers` keeps the names as sent, in order. */
+export type Received = { method: string; path: string; headers: [string, string][]; body: string };
+
+/** A plain HTTP server that keeps what it is sent. */
+export type Receiver = {
+  url: string;
+  received: Received[];
+  /** What the next requests are answered; a status of 0 is never answered. */
+  answer: { status: number; headers: Record<string, string> };
+  close(): Promise<void>;
+};
+
+/** Starts a receiver on 127.0.0.1. */
+export async function startReceiver(): Promise<Receiver> {
+  const received: Received[] = [];
+  const answer: Receiver['answer'] = { status: 200, headers: {} };
+  const server = createServer((request, response) => {
+    void readAll(request).then((body) => {
+      const names = request.rawHeaders.filter((_text, index) => index % 2 === 0);
+      const headers = names.map((name, index): [string, string] => [name, request.rawHeaders[2 * index + 1] ?? '']);
+      const path = request.url ?? '/';
+      received.push({ method: request.method ?? '', path, headers, body: body.toString('utf8') });
+      const { status, headers: answered } = path === '/elsewhere' ? { status: 200, headers: {} } : answer;
+      if (status > 0) response.writeHead(status, answered).end('seen');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    received,
+    answer,
+    close() {
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
