@@ -46,14 +46,13 @@ async function openDatabase(dir, serverUrl, settings, env, say) {
 }
 
 /**
- * @param {Record<string, Record<string, string>>} environments @param {Ports} ports @param {Environment} env
+ * @param {Record<string, Record<string, string>>} environments @param {Ports} ports @param {Record<string, number>} scale
  * @returns {Promise<import('./index.mjs').PlannedApp[]>}
  */
-async function planApps(environments, ports, env) {
-  const scale = parseScale(env.VANE_SCALE);
+async function planApps(environments, ports, scale) {
   const planned = [];
   for (const name of appNames) {
-    for (let instance = 1; instance <= scale[name]; instance += 1) {
+    for (let instance = 1; instance <= (scale[name] ?? 1); instance += 1) {
       const port = instance === 1 ? ports[name] : await freePort();
       planned.push({
         name, instance, port, command: process.execPath,
@@ -84,6 +83,7 @@ async function describe(dir, env, startedAt, started) {
 async function start(dir, env, say) {
   if (hasCrashed(dir)) say('The supervisor of the last start has crashed: cleaning up after it.');
   await stopSupervisor(dir);
+  const scale = parseScale(env.VANE_SCALE);
   const ports = await choosePorts(env);
   const servers = await findServers({ dir, env, say });
   const settings = await readSettings({ dir });
@@ -91,7 +91,7 @@ async function start(dir, env, say) {
   say('Bringing the database up to date ...');
   await migrate(database);
   const urls = { database, redis: servers.redis.url, nats: servers.nats.url };
-  const apps = await planApps(appEnvironments(settings, urls, ports, env), ports, env);
+  const apps = await planApps(appEnvironments(settings, urls, ports, env), ports, scale);
   say(`Starting ${apps.length} apps ...`);
   await startSupervisor({ dir, apps, urls });
   try {

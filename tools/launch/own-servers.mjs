@@ -113,7 +113,9 @@ async function startOne(dir, name) {
   mkdirSync(join(dir, 'logs'), { recursive: true });
   const before = readState(dir).servers?.[name];
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const port = attempt === 0 && before && (await isPortFree(before.port)) ? before.port : await freePort();
+    // A killed Postgres holds its port until its last child has noticed.
+    const again = before && attempt < 2 && (await waitFor(() => isPortFree(before.port), 10_000));
+    const port = again ? before.port : await freePort();
     const server = await startOnPort(dir, name, program, port);
     if (server) return server;
   }

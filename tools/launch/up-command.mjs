@@ -75,16 +75,17 @@ export async function statusCommand() {
   else say(hasCrashed(dir) ? 'The supervisor has crashed: ./vane up cleans up and starts again, ./vane down only cleans up.' : 'Vane is down.');
   const states = await Promise.all(apps.map(async (app) => {
     const reason = isRunning(app) ? await readiness(app) : 'it does not run';
-    say(`${appTitle(app)}: ${reason || 'ready'}, http://127.0.0.1:${app.port}, ${app.pid ? `pid ${app.pid}` : 'no process'}, ${app.restarts} restarts`);
-    return reason === '';
+    const line = `${appTitle(app)}: ${reason || 'ready'}, http://127.0.0.1:${app.port}, ${app.pid ? `pid ${app.pid}` : 'no process'}, ${app.restarts} restarts`;
+    return { line, ready: reason === '' };
   }));
+  for (const { line } of states) say(line);
   const running = runningOwnServers(dir);
   for (const [name, server] of Object.entries(servers)) {
     const alive = running.some((one) => one === name);
     say(`${name}: ours, ${alive ? `pid ${server.pid}, ${maskUrl(server.url)}` : 'died'}`);
   }
   for (const name of compose) say(`${name}: started with docker compose`);
-  const ready = states.filter(Boolean).length;
+  const ready = states.filter((state) => state.ready).length;
   const ok = up && ready === apps.length;
   sayJson({ ok, up, crashed: hasCrashed(dir), ready, apps: apps.length, servers: running });
   return ok ? 0 : 1;
