@@ -11,3 +11,4 @@ export * from './logger.js';
 export * from './metrics.js';
 export * from './queue.js';
 export * from './service-http.js';
+export * from './hook-key.js';

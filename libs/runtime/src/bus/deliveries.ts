@@ -7,7 +7,7 @@ import {
   jetstreamManager,
   RetentionPolicy,
   StorageType,
-  type Consumer,
+  type ConsumerMessages,
   type JetStreamClient,
   type JsMsg,
 } from '@nats-io/jetstream';
@@ -21,6 +21,8 @@ export const REFUSED = 'refused';
 const NANOSECONDS = 1_000_000;
 const ACK_WAIT_MS = 30_000;
 const DUPLICATE_WINDOW_MS = 120_000;
+/** Messages of one partition held in memory ahead of being worked on. */
+const READ_AHEAD = 500;
 
 export const deliveryStream = (prefix: string) => `${prefix}_deliveries`;
 
@@ -72,7 +74,7 @@ export async function ensureDeliveryStream(nats: NatsConnection, prefix: string)
         ack_policy: AckPolicy.Explicit,
         deliver_policy: DeliverPolicy.All,
         ack_wait: ACK_WAIT_MS * NANOSECONDS,
-        max_ack_pending: 5_000,
+        max_ack_pending: 2 * READ_AHEAD,
         max_deliver: -1,
         filter_subject: `${prefix}.deliveries.${partition}`,
       }),
@@ -99,20 +101,50 @@ export class DeliveryPublisher {
   }
 }
 
-export type StoredDelivery = { message: JsMsg; header: DeliveryHeader; body: Buffer };
+/**
+ * Reads one partition's durable consumer: messages stream in ahead of need, and `next` takes all that are there, so a
+ * busy partition is worked in large batches and a quiet one at once.
+ */
+export class DeliveryReader {
+  private readonly waiting: JsMsg[] = [];
+  private wake: () => void = () => undefined;
+  private resume: () => void = () => undefined;
+  private ended = false;
 
-/** The durable consumer of one partition. */
-export async function openReader(nats: NatsConnection, prefix: string, partition: number | typeof REFUSED): Promise<Consumer> {
-  return jetstream(nats).consumers.get(deliveryStream(prefix), `reader_${partition}`);
-}
-
-/** Up to `max` messages, waiting at most `waitMs` for the first. */
-export async function readBatch(consumer: Consumer, max: number, waitMs: number): Promise<JsMsg[]> {
-  const messages = await consumer.fetch({ max_messages: max, expires: Math.max(waitMs, 1_000) });
-  const batch: JsMsg[] = [];
-  for await (const message of messages) {
-    batch.push(message);
-    if (message.info.pending === 0 || batch.length === max) break;
+  private constructor(private readonly messages: ConsumerMessages) {
+    void this.pump();
   }
-  return batch;
+
+  static async open(nats: NatsConnection, prefix: string, partition: number | typeof REFUSED): Promise<DeliveryReader> {
+    const consumer = await jetstream(nats).consumers.get(deliveryStream(prefix), `reader_${partition}`);
+    return new DeliveryReader(await consumer.consume({ max_messages: READ_AHEAD, expires: 10_000 }));
+  }
+
+  /** Up to `max` messages as soon as there is one; empty when the reader was stopped. */
+  async next(max: number): Promise<JsMsg[]> {
+    while (this.waiting.length === 0 && !this.ended) await new Promise<void>((resolve) => (this.wake = resolve));
+    const batch = this.waiting.splice(0, max);
+    this.resume();
+    return batch;
+  }
+
+  async stop(): Promise<void> {
+    this.ended = true;
+    this.wake();
+    this.resume();
+    await this.messages.close();
+  }
+
+  private async pump(): Promise<void> {
+    try {
+      for await (const message of this.messages) {
+        this.waiting.push(message);
+        this.wake();
+        while (this.waiting.length >= READ_AHEAD && !this.ended) await new Promise<void>((resolve) => (this.resume = resolve));
+      }
+    } finally {
+      this.ended = true;
+      this.wake();
+    }
+  }
 }

@@ -1,0 +1,61 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AdapterRegistry, loadAdapters } from '@vane/adapters';
+import { Database, parseKeyRing, Vault } from '@vane/db';
+import { Bus, Clock, Health, HookKeys, Lifecycle, Logger, Metrics, RuntimeModule, ensureDeliveryStream } from '@vane/runtime';
+import type { IngressSettings } from './config.js';
+import { Receiver } from './receiver.js';
+import { DeliveryStore } from './store.js';
+import { SubscriptionCache } from './subscription-cache.js';
+
+@Module({})
+export class AppModule {
+  static with(settings: IngressSettings, clock?: Clock): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [RuntimeModule.forApp('webhook-ingress', settings, clock)],
+      providers: [
+        { provide: AdapterRegistry, useFactory: () => loadAdapters({ extraPaths: settings.VANE_EXTRA_ADAPTERS }) },
+        {
+          provide: Database,
+          inject: [Health, Lifecycle],
+          useFactory: (health: Health, lifecycle: Lifecycle) => {
+            const database = Database.connect({
+              url: settings.VANE_DATABASE_URL,
+              applicationName: 'webhook-ingress',
+              maxConnections: settings.VANE_DATABASE_CONNECTIONS,
+            });
+            health.add('postgres', () => database.ping());
+            lifecycle.onStop(() => database.close());
+            return database;
+          },
+        },
+        {
+          provide: Vault,
+          inject: [Database, Clock],
+          useFactory: (database: Database, time: Clock) =>
+            new Vault({ database, ring: 'hooks', keys: parseKeyRing(settings.VANE_KEYS_HOOKS), clock: time }),
+        },
+        {
+          provide: SubscriptionCache,
+          inject: [Database, Vault, AdapterRegistry, Clock, Bus],
+          useFactory: (database: Database, vault: Vault, adapters: AdapterRegistry, time: Clock, bus: Bus) =>
+            new SubscriptionCache(database, vault, adapters, time, bus),
+        },
+        {
+          provide: DeliveryStore,
+          inject: [Bus, Database, Clock, Logger],
+          useFactory: (bus: Bus, database: Database, time: Clock, logger: Logger) => {
+            bus.whenConnected((nats) => ensureDeliveryStream(nats, bus.prefix));
+            return new DeliveryStore(bus, database, time, logger);
+          },
+        },
+        {
+          provide: Receiver,
+          inject: [SubscriptionCache, DeliveryStore, Clock, Logger, Metrics],
+          useFactory: (cache: SubscriptionCache, store: DeliveryStore, time: Clock, logger: Logger, metrics: Metrics) =>
+            new Receiver(new HookKeys(settings.VANE_INGRESS_KEY_SECRET), cache, store, settings.VANE_KEYS_DATA_PUBLIC, time, logger, metrics),
+        },
+      ],
+    };
+  }
+}

@@ -1,0 +1,20 @@
+import { adapterSettings, commonSettings, databaseSettings, readSettings } from '@vane/runtime';
+import { z } from 'zod';
+
+/** Bodies up to this many bytes fit a bus message with its header; more is refused with 413. */
+export const MAX_BODY_BYTES = 900 * 1024;
+
+export const settingsShape = {
+  ...commonSettings,
+  ...databaseSettings,
+  ...adapterSettings,
+  VANE_KEYS_HOOKS: z.string().min(1),
+  VANE_KEYS_DATA_PUBLIC: z.string().min(1),
+  VANE_INGRESS_KEY_SECRET: z.string().min(1),
+};
+
+export type IngressSettings = ReturnType<typeof readIngressSettings>;
+
+export function readIngressSettings(environment: Record<string, string | undefined> = process.env) {
+  return readSettings(settingsShape, environment);
+}

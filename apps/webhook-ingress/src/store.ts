@@ -1,0 +1,47 @@
+import type { DeliveryHeader } from '@vane/contracts';
+import type { Database } from '@vane/db';
+import { DeliveryPublisher, deliverySubject, encodeDelivery, type Bus, type Clock, type Logger } from '@vane/runtime';
+
+/** The bus has confirmed, or this many milliseconds have passed and the inbox is tried. */
+const ACK_DEADLINE_MS = 1_000;
+
+/** Makes deliveries durable before the sender gets its answer: the stream, and the Postgres inbox while the bus is away. */
+export class DeliveryStore {
+  private readonly publisher: DeliveryPublisher;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly database: Database,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.publisher = new DeliveryPublisher(bus);
+  }
+
+  /** Resolves to where it is stored now, or to null when neither place would take it. */
+  async store(header: DeliveryHeader, body: Uint8Array): Promise<'stream' | 'inbox' | null> {
+    const subject = deliverySubject(this.bus.prefix, header);
+    const message = encodeDelivery(header, body);
+    try {
+      await this.publisher.publish(subject, message, header.id, ACK_DEADLINE_MS);
+      return 'stream';
+    } catch (error) {
+      this.logger.warn({ err: error, deliveryId: header.id }, 'bus did not confirm, delivery goes to the inbox');
+    }
+    try {
+      await this.database.pool.query(
+        'INSERT INTO inbox (id, subject, message, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING',
+        [header.id, subject, message, this.clock.now()],
+      );
+      return 'inbox';
+    } catch (error) {
+      this.logger.error({ err: error, deliveryId: header.id }, 'delivery could not be stored anywhere');
+      return null;
+    }
+  }
+
+  /** For records nobody waits for: refused requests, handshakes. */
+  record(header: DeliveryHeader, body: Uint8Array): void {
+    this.publisher.publishUnconfirmed(deliverySubject(this.bus.prefix, header), encodeDelivery(header, body));
+  }
+}
