@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import type { RegisterInput, RemoteApi } from '../adapter.js';
+import { ServiceError } from '../service-http.js';
+import type { Case, Prepared, RemoteRig } from './subject.js';
+
+const CALLBACK = 'https://vane.example/hooks/conformance';
+
+/** What the calls to the service do to a stand-in of it. */
+export function remoteCases(prepared: Prepared): Case[] {
+  const { remote } = prepared.type;
+  const rig = prepared.subject.remote;
+  const name = 'subscriptions at the service';
+  if (!remote) return [{ name, omitted: 'a person enters URL and secret at the sender', run: () => undefined }];
+  if (!rig) return [{ name, run: () => assert.fail('Give `remote`: a stand-in of the service to register at.') }];
+  const input: RegisterInput = { resource: prepared.resource, want: prepared.want, callbackUrl: CALLBACK, secret: prepared.secret(1) };
+  const tried = (sentence: string, run: (bench: Bench) => Promise<void>): Case => ({
+    name: sentence,
+    run: async () => {
+      const started = await rig();
+      try {
+        await run({ remote, rig: started, input });
+      } finally {
+        await started.close();
+      }
+    },
+  });
+  return [...registerCases(tried), ...lifeCases(tried), ...secrecyCases(tried)];
+}
+
+type Bench = { remote: RemoteApi; rig: RemoteRig; input: RegisterInput };
+type Tried = (sentence: string, run: (bench: Bench) => Promise<void>) => Case;
+
+/** As the engine does: what carries our URL is adopted, and only when nothing does we register. */
+async function ensure({ remote, rig, input }: Bench): Promise<string> {
+  const ours = (await remote.list(rig.http, input.resource)).find(({ callbackUrl }) => callbackUrl === input.callbackUrl);
+  return ours?.externalId ?? (await remote.register(rig.http, input)).externalId;
+}
+
+function registerCases(tried: Tried): Case[] {
+  return [
+    tried('registering twice leaves one', async (bench) => {
+      const before = await bench.rig.state.count();
+      const first = await ensure(bench);
+      assert.equal(await ensure(bench), first);
+      assert.equal(await bench.rig.state.count(), before + 1);
+    }),
+    tried('what was registered is listed and read with its URL', async (bench) => {
+      const { remote, rig, input } = bench;
+      const externalId = await ensure(bench);
+      const listed = (await remote.list(rig.http, input.resource)).filter((each) => each.externalId === externalId);
+      assert.equal(listed.length, 1);
+      assert.equal(listed[0]?.callbackUrl, input.callbackUrl);
+      const read = await remote.get(rig.http, input.resource, externalId);
+      assert.equal(read?.externalId, externalId);
+      assert.deepEqual(read?.fields, listed[0]?.fields);
+    }),
+  ];
+}
+
+function lifeCases(tried: Tried): Case[] {
+  return [
+    tried('updating keeps the secret and the id', async (bench) => {
+      const { remote, rig, input } = bench;
+      const externalId = await ensure(bench);
+      await remote.update(rig.http, externalId, input);
+      assert.equal(await rig.state.secretOf(externalId), input.secret);
+      assert.equal((await remote.get(rig.http, input.resource, externalId))?.callbackUrl, input.callbackUrl);
+    }),
+    tried('gone counts as removed', async (bench) => {
+      const { remote, rig, input } = bench;
+      const before = await rig.state.count();
+      const externalId = await ensure(bench);
+      assert.equal(await remote.remove(rig.http, input.resource, externalId), 'removed');
+      assert.equal(await rig.state.count(), before);
+      assert.equal(await remote.remove(rig.http, input.resource, externalId), 'gone');
+      assert.equal(await remote.get(rig.http, input.resource, externalId), null);
+    }),
+    tried('updating what is gone says not_found', async (bench) => {
+      const { remote, rig, input } = bench;
+      const externalId = await ensure(bench);
+      await remote.remove(rig.http, input.resource, externalId);
+      await assert.rejects(
+        remote.update(rig.http, externalId, input),
+        (error) => error instanceof ServiceError && error.kind === 'not_found' && !tells(error, input.secret),
+      );
+    }),
+  ];
+}
+
+function secrecyCases(tried: Tried): Case[] {
+  return [
+    tried('no secret in what is read back', async (bench) => {
+      const { remote, rig, input } = bench;
+      const externalId = await ensure(bench);
+      const read = [await remote.list(rig.http, input.resource), await remote.get(rig.http, input.resource, externalId)];
+      assert.ok(!JSON.stringify(read).includes(input.secret), 'The secret is among what list or get hand over.');
+    }),
+    tried('no secret in an error', async ({ remote, rig, input }) => {
+      for (const status of [401, 403, 422, 500]) {
+        await rig.failNext(status);
+        await assert.rejects(
+          remote.register(rig.http, input),
+          (error) => error instanceof ServiceError && !tells(error, input.secret),
+          `A refusal of ${status} must become a ServiceError that does not tell the secret.`,
+        );
+      }
+    }),
+  ];
+}
+
+function tells(error: ServiceError, secret: string): boolean {
+  return `${error.message} ${JSON.stringify(error.details)} ${String(error.details.cause)}`.includes(secret);
+}
