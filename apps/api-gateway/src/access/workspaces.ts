@@ -1,0 +1,57 @@
+import { Controller } from '@nestjs/common';
+import {
+  createWorkspace,
+  getWorkspace,
+  listWorkspaces,
+  VaneError,
+  type CallContext,
+  type InputOf,
+  type OutputOf,
+  type WorkspaceView,
+} from '@vane/contracts';
+import { Database, newId } from '@vane/db';
+import { Clock, Handles } from '@vane/runtime';
+import { pageOf, pageStart } from './paging.js';
+
+type Row = { id: string; name: string; createdAt: Date };
+
+const view = ({ id, name, createdAt }: Row): WorkspaceView => ({ id, name, createdAt: createdAt.toISOString() });
+
+/** Tenants: made by the instance's superadmin, seen by their own tokens. */
+@Controller()
+export class Workspaces {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  @Handles(createWorkspace)
+  async create({ name }: InputOf<typeof createWorkspace>): Promise<OutputOf<typeof createWorkspace>> {
+    const now = this.clock.now();
+    return view(await this.database.prisma.workspace.create({ data: { id: newId('workspace', now), name, createdAt: now } }));
+  }
+
+  @Handles(listWorkspaces)
+  async list(input: InputOf<typeof listWorkspaces>, call: CallContext): Promise<OutputOf<typeof listWorkspaces>> {
+    const own = call.actor.role === 'superadmin' ? {} : { id: await this.workspaceOf(call) };
+    const rows = await this.database.prisma.workspace.findMany({
+      where: { AND: [own, pageStart(input)] },
+      orderBy: { id: 'desc' },
+      take: input.limit + 1,
+    });
+    return pageOf(rows, input.limit, view);
+  }
+
+  @Handles(getWorkspace)
+  async get({ workspace }: InputOf<typeof getWorkspace>): Promise<OutputOf<typeof getWorkspace>> {
+    const row = await this.database.prisma.workspace.findUnique({ where: { id: workspace } });
+    if (!row) throw new VaneError('not_found', 'There is no such workspace.');
+    return view(row);
+  }
+
+  private async workspaceOf({ actor }: CallContext): Promise<string> {
+    const token = await this.database.prisma.apiToken.findUnique({ where: { id: actor.id } });
+    if (!token?.workspaceId) throw new VaneError('forbidden', 'Only tokens of a workspace and superadmins can list workspaces.');
+    return token.workspaceId;
+  }
+}

@@ -1,0 +1,57 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Database } from '@vane/db';
+import { Bus, Clock, Logger, Metrics, startApp } from '@vane/runtime';
+import type { FastifyInstance } from 'fastify';
+import { Authenticator } from './access/authenticator.js';
+import { Authoriser } from './access/authoriser.js';
+import { bootstrapSuperadmin } from './access/bootstrap.js';
+import type { GatewaySettings } from './config.js';
+import { GatewayModule } from './gateway.module.js';
+import { addGate } from './http/gate.js';
+import { addRestRoutes, API_PATH } from './http/rest-routes.js';
+import { addUnknownRoutes } from './http/unknown-routes.js';
+import { IdempotencyStore } from './idempotency/store.js';
+import { addBrowserRoutes } from './oauth/browser-routes.js';
+import { openApiDocument } from './openapi/document.js';
+
+/** Starts the gateway and resolves once it listens. `clock` is for tests and simulations. */
+export function startGateway(settings: GatewaySettings, clock?: Clock): Promise<NestFastifyApplication> {
+  return startApp({
+    name: 'api-gateway',
+    settings,
+    module: GatewayModule.forSettings(settings, clock),
+    routes: async (fastify, app) => {
+      const token = settings.VANE_BOOTSTRAP_TOKEN;
+      if (token) await bootstrapSuperadmin(app.get(Database), app.get(Clock), app.get(Logger), token);
+      await addRoutes(fastify, app, settings);
+    },
+  });
+}
+
+async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, settings: GatewaySettings): Promise<void> {
+  const https = settings.VANE_API_URL.startsWith('https:');
+  const bus = app.get(Bus);
+  const logger = app.get(Logger);
+  await fastify.register(async (scope) => {
+    addGate(scope, { logger, metrics: app.get(Metrics), https });
+    addUnknownRoutes(scope);
+    addBrowserRoutes(scope, { bus, logger, https });
+    addOpenApiRoute(scope);
+    addRestRoutes(scope, {
+      bus,
+      logger,
+      authenticator: app.get(Authenticator),
+      authoriser: app.get(Authoriser),
+      idempotency: app.get(IdempotencyStore),
+      maxWaitMs: settings.VANE_API_GATEWAY_MAX_WAIT_MS,
+    });
+  });
+}
+
+function addOpenApiRoute(scope: FastifyInstance): void {
+  const body = JSON.stringify(openApiDocument());
+  scope.get(`${API_PATH}/openapi.json`, {
+    config: { operation: 'openapi' },
+    handler: (_request, reply) => reply.type('application/json; charset=utf-8').send(body),
+  });
+}
