@@ -1,2 +1,2 @@
 export { describeAdapter } from './describe.js';
-export { loadAdapters, type AdapterRegistry, type LoadAdaptersOptions } from './registry.js';
+export { AdapterRegistry, loadAdapters, type LoadAdaptersOptions } from './registry.js';

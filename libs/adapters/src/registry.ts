@@ -4,11 +4,24 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Adapter } from '@vane/kit';
 import { faultsOf } from './check-adapter.js';
 
-export type AdapterRegistry = {
-  get(id: string): Adapter | undefined;
+/** The adapters that are installed. A class, so that Nest can inject it by its type. */
+export class AdapterRegistry {
+  readonly #adapters: ReadonlyMap<string, Adapter>;
+
+  constructor(adapters: readonly Adapter[]) {
+    const inOrder = [...adapters].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.#adapters = new Map(inOrder.map((adapter) => [adapter.id, adapter]));
+  }
+
+  get(id: string): Adapter | undefined {
+    return this.#adapters.get(id);
+  }
+
   /** In order of id. */
-  all(): Adapter[];
-};
+  all(): Adapter[] {
+    return [...this.#adapters.values()];
+  }
+}
 
 export type LoadAdaptersOptions = {
   /** Files of modules that export one `adapter`, beside those that come with Vane. */
@@ -40,8 +53,7 @@ export async function loadAdapters(options: LoadAdaptersOptions = {}): Promise<A
     }
     adapters.set(adapter.id, adapter);
   }
-  const inOrder = [...adapters.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { get: (id) => adapters.get(id), all: () => [...inOrder] };
+  return new AdapterRegistry([...adapters.values()]);
 }
 
 /** The folders that have a door: `index.ts` in the sources, `index.js` in the build. */
