@@ -31,7 +31,7 @@ const urlVariables = { database: 'VANE_DATABASE_URL', redis: 'VANE_REDIS_URL', n
 /** Passed on when they are set: what every program needs to run, and the settings common to all apps. */
 const passedOn = [
   'PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS',
-  'LOG_LEVEL', 'VANE_EGRESS_ALLOW', 'VANE_EXTRA_ADAPTERS',
+  'LOG_LEVEL', 'VANE_EGRESS_ALLOW', 'VANE_EXTRA_ADAPTERS', 'VANE_NATS_TLS', 'VANE_DATABASE_CONNECTIONS',
 ];
 
 /** @param {import('./index.mjs').Environment} env @param {string[]} names */
@@ -50,6 +50,8 @@ export function appEnvironments(settings, urls, ports, env = process.env) {
   const given = { ...settings.environment, ...pick(env, Object.keys(env)) };
   const common = {
     ...pick(given, passedOn),
+    // Not HOST itself: some shells export it as the name of the machine.
+    ...(given.VANE_HOST ? { HOST: given.VANE_HOST } : {}),
     VANE_ENV: given.VANE_ENV || 'development',
     VANE_PREFIX: given.VANE_PREFIX || 'vane',
     VANE_PUBLIC_URL: given.VANE_PUBLIC_URL || `http://127.0.0.1:${ports['webhook-ingress']}`,

@@ -45,6 +45,11 @@ it('every app knows its port, the bus and the common settings', () => {
   }
 });
 
+it('the address to listen on is asked for by VANE_HOST, not by the HOST of a shell', () => {
+  expect(holders('HOST', { HOST: 'my-laptop' })).toEqual([]);
+  expect(environments({ HOST: 'my-laptop', VANE_HOST: '0.0.0.0' })['webhook-ingress'].HOST).toBe('0.0.0.0');
+});
+
 it('what the environment gives wins over the settings', () => {
   const all = environments({ VANE_KEYS_OAUTH: 'mine', VANE_PREFIX: 'p', VANE_PUBLIC_URL: 'https://hooks.example.com' });
   expect(all['oauth-service']).toMatchObject({ VANE_KEYS_OAUTH: 'mine', VANE_PREFIX: 'p', VANE_PUBLIC_URL: 'https://hooks.example.com' });

@@ -61,7 +61,7 @@ async function install() {
   say('Installing packages (npm ci) ...');
   // Only npm 11 skips the install scripts that package.json does not allow; without any allowed, skip them everywhere.
   const allowed = Object.keys(readJson(join(root, 'package.json')).allowScripts ?? {}).length > 0;
-  const code = await runAttached(npm, ['ci', '--include=dev', '--no-audit', '--no-fund', ...(allowed ? [] : ['--ignore-scripts'])]);
+  const code = await runAttached(npm, ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error', ...(allowed ? [] : ['--ignore-scripts'])]);
   if (code !== 0) throw new Problem('npm ci failed: see its messages above. It needs the network (or a filled npm cache) once.');
   writeStamp(root, installStamp, hashFiles(root, ['package-lock.json']));
 }

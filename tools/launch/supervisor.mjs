@@ -12,7 +12,13 @@ rmSync(join(dir, 'plan.json')); // it holds every app's keys
 
 /** @type {SupervisedApp[]} */
 const apps = [];
-const writeApps = () => updateState(dir, (state) => { state.apps = apps.map((app) => app.record()); });
+function writeApps() {
+  try {
+    updateState(dir, (state) => { state.apps = apps.map((app) => app.record()); });
+  } catch (error) {
+    console.error('the state could not be written', error); // a full disk must not take the apps down
+  }
+}
 
 let stopping = false;
 async function stop() {
