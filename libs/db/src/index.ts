@@ -10,6 +10,7 @@ export type { Cell } from './vault/cell.js';
 export type { SymmetricRing } from './vault/data-keys.js';
 export { parseKeyRing } from './vault/key-ring.js';
 export type { KeyRing, RingKey } from './vault/key-ring.js';
+export { deliveryAuthCell, runnableSecretCell, secretValueCell } from './vault/sealed-cells.js';
 export { newSealingKeyPair, open, parseOpeningKeys, parseSealingKey, seal } from './vault/seal.js';
 export type { OpeningKeys, SealingKey } from './vault/seal.js';
 export { Vault } from './vault/vault.js';
