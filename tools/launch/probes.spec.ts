@@ -39,7 +39,7 @@ afterEach(() => {
 
 describe('Postgres', () => {
   it('is usable when it opens a session without a password', async () => {
-    let startup = Buffer.alloc(0);
+    let startup: Buffer = Buffer.alloc(0);
     const address = await listen((received, socket) => {
       startup = received;
       socket.write(Buffer.concat([authenticationOk, version('15.14 (Debian)'), readyForQuery]));
