@@ -133,9 +133,8 @@ function flip(value: string): string {
 /** The same JSON in other bytes; for anything else, the body cut short. */
 function rewritten(body: Uint8Array): Uint8Array {
   try {
-    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
-    const plain = Buffer.from(JSON.stringify(value));
-    return plain.equals(body) ? Buffer.from(JSON.stringify(value, null, 2)) : plain;
+    const plain = JSON.stringify(JSON.parse(Buffer.from(body).toString('utf8')));
+    return Buffer.from(Buffer.from(plain).equals(body) ? ` ${plain}` : plain);
   } catch {
     return body.subarray(0, -1);
   }

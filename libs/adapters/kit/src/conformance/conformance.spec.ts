@@ -1,0 +1,173 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import type { Adapter, NormalisedEvent, RemoteApi, StoredRequest, TriggerType } from '../adapter.js';
+import { ServiceError, type ServiceHttp } from '../service-http.js';
+import { conformanceCases, describeConformance, type RemoteRig, type Subject } from './index.js';
+
+/** A small service: hooks with secrets, kept in memory. */
+function hookService() {
+  const hooks = new Map<string, { url: string; secret: string }>();
+  let failing: number | undefined;
+  const service: Service = {
+    hooks,
+    add: (url: string, secret: string): string => {
+      if (failing !== undefined) throw new ServiceError('invalid', `The service answered ${failing}.`, { status: failing });
+      const id = randomBytes(4).toString('hex');
+      hooks.set(id, { url, secret });
+      return id;
+    },
+  };
+  const rig: RemoteRig = {
+    http: service as unknown as ServiceHttp,
+    state: { count: () => hooks.size, secretOf: (id) => hooks.get(id)?.secret },
+    failNext: (status) => void (failing = status),
+    close: async () => hooks.clear(),
+  };
+  return rig;
+}
+
+type Service = { hooks: Map<string, { url: string; secret: string }>; add(url: string, secret: string): string };
+const at = (http: ServiceHttp): Service => http as unknown as Service;
+const shown = (id: string, url: string) => ({ externalId: id, callbackUrl: url, active: true, fields: {} });
+
+const remote: RemoteApi = {
+  register: async (http, { callbackUrl, secret }) => ({ externalId: at(http).add(callbackUrl, secret) }),
+  list: async (http) => [...at(http).hooks].map(([id, { url }]) => shown(id, url)),
+  get: async (http, _resource, id) => (at(http).hooks.has(id) ? shown(id, at(http).hooks.get(id)?.url ?? '') : null),
+  update: async (http, id, { callbackUrl, secret }) => {
+    if (!at(http).hooks.has(id)) throw new ServiceError('not_found', 'The hook is gone.');
+    at(http).hooks.set(id, { url: callbackUrl, secret });
+  },
+  remove: async (http, _resource, id) => (at(http).hooks.delete(id) ? 'removed' : 'gone'),
+};
+
+function read({ headers, body }: StoredRequest): NormalisedEvent[] {
+  try {
+    const payload = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as { id: string };
+    return [{ type: headers['x-event'] ?? 'unnamed', dedupeKey: payload.id, occurredAt: null, payload }];
+  } catch {
+    throw new Error('The body is not JSON.');
+  }
+}
+
+const type: TriggerType = {
+  label: 'Thing',
+  description: 'A thing happened.',
+  config: z.strictObject({ name: z.string() }),
+  summary: ({ name }) => `Things of ${String(name)}`,
+  starterScript: 'export async function main(event: { payload: unknown }) { return event.payload; }',
+  scopes: [],
+  sharing: 'feed',
+  plan: ({ name }) => ({ resource: String(name), want: { events: ['a'] } }),
+  union: (wants) => ({ events: [...new Set(wants.flatMap(({ events }) => events as string[]))] }),
+  remote,
+  webhook: {
+    verification: {
+      kind: 'hmac', hash: 'sha256', header: 'x-sig', key: { as: 'utf8' }, encoding: 'hex', format: { form: 'prefix', prefix: 'v0=' },
+      signed: [{ header: 'x-time' }, { literal: ':' }, { part: 'body' }],
+      timestamp: { header: 'x-time', unit: 's', toleranceSeconds: 60 },
+    },
+    methods: ['POST'],
+    ackDeadlineMs: 1000,
+    retries: true,
+    keepHeaders: ['x-event'],
+    redact: [{ pointer: '/token' }],
+    isPing: ({ headers }) => headers['x-event'] === 'ping',
+    normalise: read,
+  },
+};
+
+const host = { host: 'api', path: '/oauth' };
+const sound: Adapter = {
+  id: 'probe', label: 'Probe', docsUrl: 'https://example.com/', icon: '<svg/>', hosts: { api: null }, setupSteps: ['Register a client.'],
+  oauth: {
+    authorize: host, token: host, clientAuth: 'body', baseScopes: [], grantedScopeSeparator: ' ', errorLocation: 'status',
+    refresh: 'none', deadGrantCodes: [], identity: async () => ({ accountId: '1', accountLabel: 'one' }),
+  },
+  triggerTypes: { thing: type },
+};
+
+const subject: Subject = {
+  triggerType: 'thing',
+  config: { name: 'n' },
+  fixtures: [
+    { name: 'thing', headers: { 'X-Event': 'thing' }, body: '{ "id": "1", "token": "t" }', events: [{ type: 'thing', dedupeKey: '1' }] },
+    { name: 'ping', headers: { 'X-Event': 'ping' }, body: '{}', ping: true },
+  ],
+  sign: (body, secret, now) => {
+    const time = String(Math.floor(now.getTime() / 1000));
+    return { 'X-Time': time, 'X-Sig': `v0=${createHmac('sha256', secret).update(`${time}:`).update(body).digest('hex')}` };
+  },
+  remote: async () => hookService(),
+};
+
+describeConformance(sound, subject);
+
+const withType = (changes: Partial<TriggerType>): Adapter => ({ ...sound, triggerTypes: { thing: { ...type, ...changes } } });
+const withWebhook = (changes: Partial<TriggerType['webhook']>): Adapter => withType({ webhook: { ...type.webhook, ...changes } });
+const withRemote = (changes: Partial<RemoteApi>): Adapter => withType({ remote: { ...remote, ...changes } });
+let counter = 0;
+
+async function failuresOf(adapter: Adapter, changes: Partial<Subject> = {}): Promise<string[]> {
+  const failures: string[] = [];
+  for (const { name, omitted, run } of conformanceCases(adapter, { ...subject, ...changes })) {
+    if (omitted !== undefined) continue;
+    try {
+      await run();
+    } catch {
+      failures.push(name);
+    }
+  }
+  return failures;
+}
+
+describe('the suite', () => {
+  it('leaves nothing out for an adapter that can do everything', () => {
+    expect(conformanceCases(sound, subject).filter(({ omitted }) => omitted !== undefined)).toEqual([]);
+  });
+
+  const verification = type.webhook.verification as Extract<typeof type.webhook.verification, { kind: 'hmac' }>;
+  it.each<[string, Adapter, string]>([
+    ['a config that takes unknown fields', withType({ config: z.object({ name: z.string() }) }), 'the config becomes JSON Schema that refuses unknown fields'],
+    ['an empty summary', withType({ summary: () => '' }), 'the summary is one line'],
+    ['a plan that changes', withType({ plan: () => ({ resource: 'r', want: { n: counter++ } }) }), 'the plan is plain JSON and the same each time'],
+    ['a script without main', withType({ starterScript: 'export const x = 1;' }), 'the starter script compiles and exports main'],
+    ['a script that does not compile', withType({ starterScript: 'export function main( {' }), 'the starter script compiles and exports main'],
+    ['a constant secret', withType({ newSecret: () => 'always-the-same-secret' }), 'a new secret is one the scheme can use'],
+    ['a union that widens', withType({ union: () => ({ events: ['a', 'b'] }) }), 'the union of one want, however often it is wanted, is that want'],
+    ['an OAuth host that is none', { ...sound, hosts: {} }, 'the OAuth endpoints are on hosts of the profile'],
+    ['no setup steps', { ...sound, setupSteps: [] }, 'there are setup steps'],
+    ['a signature it cannot check', withWebhook({ verification: { ...verification, hash: 'sha512' } }), 'a signed fixture is accepted'],
+    ['a timestamp nobody signs', withWebhook({ verification: { ...verification, signed: [{ part: 'body' }] } }), 'a signed fixture is accepted'],
+    ['events without a type', withWebhook({ normalise: (request) => read(request).map((event) => ({ ...event, type: '' })) }), 'fixtures become events'],
+    ['keys that change', withWebhook({ normalise: (request) => read(request).map((event) => ({ ...event, dedupeKey: String(counter++) })) }), 'the same delivery sent again has the same dedupe key'],
+    ['errors that quote the body', withWebhook({ normalise: ({ body }) => [JSON.parse(Buffer.from(body).toString()) as NormalisedEvent] }), 'a body that cannot be read is unprocessable and not quoted in the error'],
+    ['pings it does not tell', withWebhook({ isPing: () => false }), 'pings are told from events'],
+    ['a pointer no fixture has', withWebhook({ redact: [{ pointer: '/other' }] }), '/other is cut out of bodies before they are stored'],
+    ['a second hook each time', withRemote({ list: async () => [] }), 'registering twice leaves one'],
+    ['an update that loses the secret', withRemote({ update: async (http, id, input) => remote.update(http, id, { ...input, secret: '' }) }), 'updating keeps the secret and the id'],
+    ['a removal that fails on what is gone', withRemote({ remove: async (http, _, id) => { if (!at(http).hooks.delete(id)) throw new ServiceError('not_found', 'Gone.'); return 'removed'; } }), 'gone counts as removed'],
+    ['an update that overlooks what is gone', withRemote({ update: async () => undefined }), 'updating what is gone says not_found'],
+    ['the secret among the fields', withRemote({ list: async (http) => [...at(http).hooks].map(([id, { url, secret }]) => ({ ...shown(id, url), fields: { secret } })) }), 'no secret in what is read back'],
+    ['the secret in an error', withRemote({ register: async (_, { secret }) => { throw new ServiceError('invalid', `Refused ${secret}.`); } }), 'no secret in an error'],
+  ])('finds %s', async (_name, adapter, expected) => {
+    expect(await failuresOf(adapter)).toContain(expected);
+  });
+
+  it('fails without fixtures, without a signer and without a stand-in', async () => {
+    expect(await failuresOf(sound, { fixtures: [] })).toContain('fixtures become events');
+    expect(await failuresOf(sound, { sign: undefined })).toContain('signatures are checked');
+    expect(await failuresOf(sound, { remote: undefined })).toContain('subscriptions at the service');
+  });
+
+  it('is not satisfied by a signer that signs less than the service does', async () => {
+    const lax: Subject['sign'] = (_body, secret, now) => ({ 'X-Time': String(now.getTime() / 1000), 'X-Sig': `v0=${createHmac('sha256', secret).digest('hex')}` });
+    expect(await failuresOf(sound, { sign: lax })).toContain('a signed fixture is accepted');
+  });
+
+  it('says which config it refuses', () => {
+    expect(() => conformanceCases(sound, { ...subject, config: {} })).toThrow(/The config given to the conformance suite is refused/);
+    expect(() => conformanceCases(sound, { ...subject, triggerType: 'x' })).toThrow("Trigger type 'x' is not one of thing.");
+  });
+});
