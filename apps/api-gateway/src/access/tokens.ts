@@ -1,4 +1,5 @@
 import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
 import {
   createToken,
   listTokens,
@@ -37,7 +38,7 @@ export class Tokens {
   ) {}
 
   @Handles(createToken)
-  async create(input: InputOf<typeof createToken>, call: CallContext): Promise<OutputOf<typeof createToken>> {
+  async create(@Payload() input: InputOf<typeof createToken>, @Ctx() call: CallContext): Promise<OutputOf<typeof createToken>> {
     const now = this.clock.now();
     const expiresAt = input.expiresAt ? new Date(input.expiresAt) : null;
     if (expiresAt && expiresAt <= now) {

@@ -1,4 +1,5 @@
 import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
 import {
   createWorkspace,
   getWorkspace,
@@ -32,7 +33,7 @@ export class Workspaces {
   }
 
   @Handles(listWorkspaces)
-  async list(input: InputOf<typeof listWorkspaces>, call: CallContext): Promise<OutputOf<typeof listWorkspaces>> {
+  async list(@Payload() input: InputOf<typeof listWorkspaces>, @Ctx() call: CallContext): Promise<OutputOf<typeof listWorkspaces>> {
     const own = call.actor.role === 'superadmin' ? {} : { id: await this.workspaceOf(call) };
     const rows = await this.database.prisma.workspace.findMany({
       where: { AND: [own, pageStart(input)] },

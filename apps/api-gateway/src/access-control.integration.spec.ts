@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+import { Database } from '@vane/db';
+import { createLogger } from '@vane/runtime';
+import { Authenticator } from './access/authenticator.js';
+import { bootstrapSuperadmin } from './access/bootstrap.js';
+import { hashToken, newToken } from './access/token.js';
+import { MovableClock, startTestGateway, type TestGateway } from './fixtures/test-gateway.js';
+
+let gateway: TestGateway;
+let admin: string;
+let base: string;
+
+beforeAll(async () => {
+  gateway = await startTestGateway();
+  admin = (await gateway.addToken(gateway.workspace, 'admin')).token;
+  base = `/api/v1/workspaces/${gateway.workspace}`;
+});
+afterAll(() => gateway?.stop());
+
+type Listed = { items: { id: string; name: string }[]; next: string | null };
+
+describe('a workspace', () => {
+  test('is made by a superadmin and read by its own tokens', async () => {
+    const made = await gateway.send('POST', '/api/v1/workspaces', { token: gateway.superadmin, body: { name: '  Acme ' } });
+    expect(made).toMatchObject({ status: 201, json: { name: 'Acme', id: expect.stringMatching(/^wsp_/) } });
+    const { token } = await gateway.addToken(String(made.json['id']), 'operator');
+    const read = await gateway.send('GET', `/api/v1/workspaces/${String(made.json['id'])}`, { token });
+    expect(read.json).toEqual(made.json);
+  });
+
+  test('is listed to its own tokens alone, and to superadmins page by page', async () => {
+    for (const name of ['b', 'c', 'd']) await gateway.addWorkspace(name);
+    const own = await gateway.send('GET', '/api/v1/workspaces', { token: admin });
+    expect((own.json as Listed).items.map(({ id }) => id)).toEqual([gateway.workspace]);
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const query: string = cursor === '' ? '?limit=2' : `?limit=2&cursor=${cursor}`;
+      const { items, next } = (await gateway.send('GET', `/api/v1/workspaces${query}`, { token: gateway.superadmin })).json as Listed;
+      seen.push(...items.map(({ id }) => id));
+      cursor = next;
+    }
+    const all = await gateway.database.prisma.workspace.findMany({ orderBy: { id: 'desc' } });
+    expect(seen).toEqual(all.map(({ id }) => id));
+  });
+});
+
+describe('an API token', () => {
+  test('is shown once, works at once and is stored as a hash', async () => {
+    const made = await gateway.send('POST', `${base}/tokens`, { token: admin, body: { name: 'ci', role: 'editor' } });
+    const token = String(made.json['token']);
+    expect(made).toMatchObject({ status: 201, json: { role: 'editor', expiresAt: null, token: expect.stringMatching(/^vat_[\w-]{43}$/) } });
+    expect((await gateway.send('GET', base, { token })).status).toBe(200);
+    const listed = await gateway.send('GET', `${base}/tokens`, { token: admin });
+    expect(listed.text).not.toContain(token);
+    const row = await gateway.database.prisma.apiToken.findUniqueOrThrow({ where: { id: String(made.json['id']) } });
+    expect(row.tokenHash).toBe(hashToken(token));
+    expect(JSON.stringify(row)).not.toContain(token);
+  });
+
+  test('is refused from the moment its revocation was answered', async () => {
+    const { id, token } = await gateway.addToken(gateway.workspace, 'operator');
+    expect((await gateway.send('GET', base, { token })).status).toBe(200);
+    expect(await gateway.send('DELETE', `${base}/tokens/${id}`, { token: admin })).toMatchObject({ status: 200, json: { ok: true } });
+    expect((await gateway.send('GET', base, { token })).status).toBe(401);
+    expect(await gateway.send('DELETE', `${base}/tokens/${id}`, { token: admin })).toMatchObject({ status: 404, json: { code: 'not_found' } });
+  });
+
+  test('that is revoked elsewhere is refused here after 5 seconds at most', async () => {
+    const { id, token } = await gateway.addToken(gateway.workspace, 'operator');
+    expect((await gateway.send('GET', base, { token })).status).toBe(200);
+    await gateway.database.prisma.apiToken.delete({ where: { id } });
+    gateway.clock.move(5_000);
+    expect((await gateway.send('GET', base, { token })).status).toBe(401);
+  });
+
+  test('is not cached by a lookup that a revocation overtook', async () => {
+    const { id, token } = await gateway.addToken(gateway.workspace, 'operator');
+    const authenticator = new Authenticator(gateway.database, gateway.clock);
+    const lookup = authenticator.authenticate(`Bearer ${token}`);
+    authenticator.forget();
+    await lookup;
+    await gateway.database.prisma.apiToken.delete({ where: { id } });
+    await expect(authenticator.authenticate(`Bearer ${token}`)).rejects.toMatchObject({ code: 'unauthenticated' });
+  });
+
+  test('ends at its time, also while it is cached', async () => {
+    const { token } = await gateway.addToken(gateway.workspace, 'operator', gateway.clock.in(2_000));
+    expect((await gateway.send('GET', base, { token })).status).toBe(200);
+    gateway.clock.move(2_000);
+    expect((await gateway.send('GET', base, { token })).status).toBe(401);
+  });
+
+  test('cannot be made to end in the past, or with a role of the instance', async () => {
+    const past = await gateway.send('POST', `${base}/tokens`, { token: admin, body: { name: 'x', role: 'editor', expiresAt: '2020-01-01T00:00:00Z' } });
+    expect(past).toMatchObject({ status: 400, json: { fields: [{ path: 'expiresAt' }] } });
+    expect((await gateway.send('POST', `${base}/tokens`, { token: admin, body: { name: 'x', role: 'superadmin' } })).status).toBe(400);
+  });
+
+  test('of another workspace is neither listed nor revoked', async () => {
+    const other = await gateway.addWorkspace('other');
+    const { id, token } = await gateway.addToken(other, 'operator');
+    const listed = await gateway.send('GET', `${base}/tokens`, { token: admin });
+    expect(listed.text).not.toContain(id);
+    expect((await gateway.send('DELETE', `${base}/tokens/${id}`, { token: admin })).status).toBe(404);
+    expect((await gateway.send('GET', `/api/v1/workspaces/${other}`, { token })).status).toBe(200);
+  });
+
+  test('cannot be judged while the database is away, which is not its fault', async () => {
+    const away = Database.connect({ url: 'postgres://postgres@127.0.0.1:1/none', applicationName: 'test' });
+    const authenticator = new Authenticator(away, new MovableClock());
+    await expect(authenticator.authenticate(`Bearer ${newToken()}`)).rejects.toMatchObject({ code: 'unavailable', status: 503 });
+    await away.close();
+  });
+});
+
+describe('the bootstrap setting', () => {
+  const superadmins = () => gateway.database.prisma.apiToken.findMany({ where: { role: 'superadmin' } });
+  const logger = createLogger({ app: 'test', level: 'silent' });
+
+  test('made the one superadmin of a fresh instance', async () => {
+    expect(await superadmins()).toMatchObject([{ name: 'bootstrap', workspaceId: null, tokenHash: hashToken(gateway.superadmin) }]);
+  });
+
+  test('makes one superadmin when gateways start at once, whatever token each has', async () => {
+    await gateway.database.prisma.apiToken.deleteMany({ where: { role: 'superadmin' } });
+    const tokens = [gateway.superadmin, gateway.superadmin, `vat_${randomBytes(32).toString('base64url')}`];
+    const made = await Promise.all(tokens.map((token) => bootstrapSuperadmin(gateway.database, gateway.clock, logger, token)));
+    expect(made.filter(Boolean)).toHaveLength(1);
+    expect(await superadmins()).toHaveLength(1);
+  });
+});
