@@ -1,0 +1,19 @@
+import { adapterSettings, commonSettings, databaseSettings, egressSettings, readSettings } from '@vane/runtime';
+import { z } from 'zod';
+
+const shape = {
+  ...commonSettings,
+  ...databaseSettings,
+  ...egressSettings,
+  ...adapterSettings,
+  /** Where browsers reach the gateway: start URLs and the redirect URI are below it. */
+  VANE_API_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).transform((url) => url.replace(/\/+$/, '')),
+  VANE_KEYS_OAUTH: z.string().min(1, 'must hold the key ring of OAuth credentials'),
+};
+
+export type Settings = ReturnType<typeof readConfig>;
+
+/** The settings of this app out of environment variables; throws one error that names every wrong one. */
+export function readConfig(environment: Record<string, string | undefined> = process.env) {
+  return readSettings(shape, environment);
+}

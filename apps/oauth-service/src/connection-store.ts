@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { VaneError } from '@vane/contracts';
+import { Database, isUniqueViolation, Vault, type Connection, type Integration } from '@vane/db';
+import type { OAuthProfile } from '@vane/kit';
+import { Clock } from '@vane/runtime';
+import type { IssuedTokens } from './oauth-client.js';
+
+export type ConnectionRow = Connection & { integration: Integration };
+
+/** Longer than a token request may take, shorter than callers wait; the difference allows for clocks that disagree. */
+export const LEASE_MS = 12_000;
+
+export type Lease = {
+  owner: string;
+  /** When somebody before us sent a refresh whose answer nobody has seen; null when there is no such. */
+  unansweredSince: Date | null;
+};
+
+export type NewConnection = {
+  /** Used when the account is not connected yet. */
+  id: string;
+  integration: Integration;
+  accountId: string;
+  accountLabel: string;
+  scopes: string[];
+  tokens: IssuedTokens;
+  profile: OAuthProfile;
+};
+
+/** Rows of connections: tokens encrypted, every change of a token compared with the generation it was made from. */
+@Injectable()
+export class ConnectionStore {
+  constructor(
+    private readonly database: Database,
+    private readonly vault: Vault,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws VaneError `not_found` */
+  async row(workspace: string, id: string): Promise<ConnectionRow> {
+    const row = await this.database.forWorkspace(workspace).connection.findFirst({ where: { id }, include: { integration: true } });
+    if (!row) throw new VaneError('not_found', `There is no connection ${id} in this workspace.`);
+    return row;
+  }
+
+  /** Active connections of all workspaces whose refresh is due, longest due first. */
+  async due(limit: number): Promise<{ id: string; workspaceId: string; integrationId: string }[]> {
+    return this.database.prisma.connection.findMany({
+      where: { status: 'active', refreshAt: { lte: this.clock.now() } },
+      orderBy: { refreshAt: 'asc' },
+      take: limit,
+      select: { id: true, workspaceId: true, integrationId: true },
+    });
+  }
+
+  accessToken(row: Connection): Promise<string> {
+    return this.vault.decrypt(row.accessTokenEnc, place(row, 'access_token_enc'));
+  }
+
+  async refreshToken(row: Connection): Promise<string> {
+    if (row.refreshTokenEnc === null) throw new Error(`Connection ${row.id} has no refresh token.`);
+    return this.vault.decrypt(row.refreshTokenEnc, place(row, 'refresh_token_enc'));
+  }
+
+  /** Takes the refresh lease of this generation, unless someone holds it; undefined then. */
+  async lease(row: Connection): Promise<Lease | undefined> {
+    const owner = randomBytes(12).toString('base64url');
+    const now = this.clock.now();
+    const [taken] = await this.database.forWorkspace(row.workspaceId).connection.updateManyAndReturn({
+      where: {
+        id: row.id,
+        generation: row.generation,
+        status: 'active',
+        OR: [{ leaseUntil: null }, { leaseUntil: { lte: now } }],
+      },
+      data: { leaseOwner: owner, leaseUntil: this.clock.in(LEASE_MS) },
+      select: { refreshIntentAt: true },
+    });
+    return taken && { owner, unansweredSince: taken.refreshIntentAt };
+  }
+
+  /** Commits that a request is about to go out. False when too little of the lease is left for it. */
+  async declareIntent(row: Connection, lease: Lease, requestMs: number): Promise<boolean> {
+    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({
+      where: { id: row.id, generation: row.generation, leaseOwner: lease.owner, leaseUntil: { gt: this.clock.in(requestMs) } },
+      data: { refreshIntentAt: this.clock.now() },
+    });
+    return count === 1;
+  }
+
+  /**
+   * Stores a refreshed pair. Only the generation decides: whoever refreshed last under an expired lease still holds the
+   * pair that lives. False when another token was saved meanwhile, which then stands.
+   */
+  async saveRefreshed(row: Connection, tokens: IssuedTokens, profile: OAuthProfile): Promise<boolean> {
+    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({
+      where: { id: row.id, generation: row.generation },
+      data: {
+        ...(await this.sealed(row, tokens)),
+        // A service that sends no new refresh token lets the old one live (RFC 6749 section 6).
+        refreshTokenEnc: tokens.refreshToken === null ? row.refreshTokenEnc : await this.sealedRefresh(row, tokens.refreshToken),
+        ...times(tokens, tokens.refreshToken ?? row.refreshTokenEnc, profile, this.clock.now()),
+        ...(tokens.scopes === null ? {} : { scopes: tokens.scopes }),
+        ...settled(this.clock.now()),
+        generation: row.generation + 1,
+      },
+    });
+    return count === 1;
+  }
+
+  /**
+   * Ends a refresh that brought no token, and says when the next may start. `intentAt` stays set as long as the service
+   * may have acted on a request whose answer is lost.
+   */
+  async saveFailure(row: Connection, lease: Lease, failure: { retryAt: Date; uncertain: boolean }): Promise<void> {
+    await this.database.forWorkspace(row.workspaceId).connection.updateMany({
+      where: { id: row.id, generation: row.generation, leaseOwner: lease.owner },
+      data: {
+        leaseOwner: null,
+        leaseUntil: null,
+        ...(failure.uncertain ? {} : { refreshIntentAt: lease.unansweredSince }),
+        refreshFailures: { increment: 1 },
+        refreshAt: failure.retryAt,
+        updatedAt: this.clock.now(),
+      },
+    });
+  }
+
+  /** Gives the lease back untouched. */
+  async release(row: Connection, lease: Lease): Promise<void> {
+    await this.database.forWorkspace(row.workspaceId).connection.updateMany({
+      where: { id: row.id, leaseOwner: lease.owner },
+      data: { leaseOwner: null, leaseUntil: null, refreshIntentAt: lease.unansweredSince },
+    });
+  }
+
+  /** Marks a connection that nobody but a person can mend. Its tokens stay. False when a newer token exists. */
+  async requireAuthorisation(row: Connection, reason: string, lease?: Lease): Promise<boolean> {
+    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({
+      where: { id: row.id, generation: row.generation, status: 'active', ...(lease ? { leaseOwner: lease.owner } : {}) },
+      data: {
+        status: 'auth_required',
+        reason,
+        refreshAt: null,
+        leaseOwner: null,
+        leaseUntil: null,
+        refreshIntentAt: null,
+        updatedAt: this.clock.now(),
+      },
+    });
+    return count === 1;
+  }
+
+  /** Stores a fresh grant: in the account's connection if there is one, which then keeps its id, else in a new one. */
+  async saveGrant(grant: NewConnection): Promise<ConnectionRow> {
+    const { integration, accountId } = grant;
+    const scoped = this.database.forWorkspace(integration.workspaceId);
+    for (;;) {
+      const existing = await scoped.connection.findFirst({ where: { integrationId: integration.id, accountId } });
+      try {
+        const id = existing ? await this.replaceGrant(existing, grant) : await this.insertGrant(grant);
+        if (id !== undefined) return await this.row(integration.workspaceId, id);
+      } catch (error) {
+        // Two browsers connect the same account: the second finds the row of the first.
+        if (!isUniqueViolation(error)) throw error;
+      }
+    }
+  }
+
+  private async replaceGrant(existing: Connection, grant: NewConnection): Promise<string | undefined> {
+    const { count } = await this.database.forWorkspace(existing.workspaceId).connection.updateMany({
+      where: { id: existing.id, generation: existing.generation },
+      data: { ...(await this.grantColumns(existing, grant)), generation: existing.generation + 1 },
+    });
+    return count === 1 ? existing.id : undefined;
+  }
+
+  private async insertGrant(grant: NewConnection): Promise<string> {
+    const { id, integration, accountId } = grant;
+    const { workspaceId, service } = integration;
+    const columns = await this.grantColumns({ id, workspaceId }, grant);
+    await this.database.forWorkspace(workspaceId).connection.create({
+      data: { ...columns, id, workspaceId, integrationId: integration.id, service, accountId, generation: 1, createdAt: columns.updatedAt },
+    });
+    return id;
+  }
+
+  private async grantColumns(row: Pick<Connection, 'id' | 'workspaceId'>, { accountLabel, scopes, tokens, profile }: NewConnection) {
+    const now = this.clock.now();
+    return {
+      accountLabel,
+      scopes,
+      ...(await this.sealed(row, tokens)),
+      refreshTokenEnc: tokens.refreshToken === null ? null : await this.sealedRefresh(row, tokens.refreshToken),
+      ...times(tokens, tokens.refreshToken, profile, now),
+      ...settled(now),
+    };
+  }
+
+  private async sealed(row: Pick<Connection, 'id' | 'workspaceId'>, tokens: IssuedTokens) {
+    return {
+      accessTokenEnc: await this.vault.encrypt(tokens.accessToken, place(row, 'access_token_enc')),
+      tokenType: tokens.tokenType,
+    };
+  }
+
+  private sealedRefresh(row: Pick<Connection, 'id' | 'workspaceId'>, refreshToken: string): Promise<string> {
+    return this.vault.encrypt(refreshToken, place(row, 'refresh_token_enc'));
+  }
+}
+
+/** Columns of a connection whose newest token is usable and that nobody is refreshing. */
+const settled = (now: Date) => ({
+  status: 'active' as const, reason: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, refreshFailures: 0, updatedAt: now,
+});
+
+/** Refresh is due at 75 to 85 percent of the lifetime, so that connections made together do not stay together. */
+function times(tokens: IssuedTokens, refreshToken: string | null, profile: OAuthProfile, now: Date) {
+  if (tokens.expiresInSeconds === null) return { expiresAt: null, refreshAt: null };
+  const lifetimeMs = tokens.expiresInSeconds * 1000;
+  const fraction = 0.75 + (randomBytes(1)[0]! / 255) * 0.1;
+  const refreshable = profile.refresh !== 'none' && refreshToken !== null;
+  return {
+    expiresAt: new Date(now.getTime() + lifetimeMs),
+    refreshAt: refreshable ? new Date(now.getTime() + lifetimeMs * fraction) : null,
+  };
+}
+
+const place = (row: Pick<Connection, 'id' | 'workspaceId'>, column: string) => ({
+  table: 'connection', row: row.id, column, workspaceId: row.workspaceId,
+});

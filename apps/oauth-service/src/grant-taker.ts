@@ -1,0 +1,76 @@
+import { Injectable } from '@nestjs/common';
+import { VaneError } from '@vane/contracts';
+import type { Authorisation, Integration } from '@vane/db';
+import { ConnectionStore, type ConnectionRow } from './connection-store.js';
+import { IntegrationsService } from './integrations.service.js';
+import { AuthorisationRefused, OAuthClient, type IssuedTokens, type OAuthParty } from './oauth-client.js';
+import { PublicUrls } from './public-urls.js';
+import { TokenFailure } from './token-failure.js';
+import { RefreshReport } from './token-refresher.js';
+
+const ANEW = 'Start to connect the account again.';
+
+/** What a callback brought, with what only we know of it. */
+export type Callback = { answer: URLSearchParams; state: string; verifier: string };
+
+/** Asks a service for a grant and takes it: authorise URL, code exchange, whose account it is, the stored connection. */
+@Injectable()
+export class GrantTaker {
+  constructor(
+    private readonly integrations: IntegrationsService,
+    private readonly store: ConnectionStore,
+    private readonly client: OAuthClient,
+    private readonly report: RefreshReport,
+    private readonly urls: PublicUrls,
+  ) {}
+
+  /** The integration and the scopes an authorisation will ask for. @throws VaneError `not_found` */
+  async request(workspace: string, integrationId: string, extraScopes: string[]): Promise<{ integration: Integration; scopes: string[] }> {
+    const integration = await this.integrations.row(workspace, integrationId);
+    return { integration, scopes: this.integrations.scopes(integration, extraScopes) };
+  }
+
+  newVerifier(): string {
+    return this.client.newVerifier();
+  }
+
+  /** Where to send the browser for this authorisation. */
+  async authorizeUrl(row: Authorisation, { state, verifier }: { state: string; verifier: string }): Promise<string> {
+    const party = await this.integrations.party(await this.integrations.row(row.workspaceId, row.integrationId));
+    const { redirectUri } = this.urls;
+    return this.client.authorizeUrl(party, { redirectUri, state, verifier, scopes: row.scopes });
+  }
+
+  /** @throws VaneError `oauth_denied`, `oauth_exchange_failed`, `oauth_state_invalid`, `service_unavailable` */
+  async take(row: Authorisation, callback: Callback): Promise<ConnectionRow> {
+    const integration = await this.integrations.row(row.workspaceId, row.integrationId);
+    const party = await this.integrations.party(integration);
+    const tokens = await this.exchange(party, callback);
+    const identity = await this.client.identity(party, tokens);
+    const connection = await this.store.saveGrant({
+      id: row.id,
+      integration,
+      accountId: identity.accountId,
+      accountLabel: identity.accountLabel,
+      // RFC 6749 section 5.1: a service that names no scopes granted those asked for.
+      scopes: tokens.scopes ?? identity.scopes ?? row.scopes,
+      tokens,
+      profile: party.profile,
+    });
+    this.report.changed(connection, connection.status);
+    return connection;
+  }
+
+  private async exchange(party: OAuthParty, callback: Callback): Promise<IssuedTokens> {
+    try {
+      return await this.client.exchangeCode(party, { ...callback, redirectUri: this.urls.redirectUri });
+    } catch (error) {
+      if (error instanceof AuthorisationRefused) {
+        const code = error.errorCode === 'invalid_response' ? 'oauth_state_invalid' : 'oauth_denied';
+        throw new VaneError(code, `${error.message}. ${ANEW}`.replace('.. ', '. '));
+      }
+      if (error instanceof TokenFailure) throw error.toVaneError(ANEW);
+      throw error;
+    }
+  }
+}

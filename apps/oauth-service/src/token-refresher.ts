@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { connectionChanged } from '@vane/contracts';
+import { Bus, Clock, Logger, Metrics } from '@vane/runtime';
+import type { Counter } from 'prom-client';
+import { ConnectionStore, type ConnectionRow, type Lease } from './connection-store.js';
+import { IntegrationsService } from './integrations.service.js';
+import { OAuthClient, TOKEN_REQUEST_MS, type IssuedTokens, type OAuthParty } from './oauth-client.js';
+import { TokenFailure } from './token-failure.js';
+
+/** What became of a refresh; `busy`: another process is at it. All but `busy` mean that the row has changed. */
+export type RefreshOutcome = 'refreshed' | 'superseded' | 'dead_grant' | 'busy';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const SAVE_TRIES = 4;
+
+/** Tells metrics, log and the other apps what became of refreshes. */
+@Injectable()
+export class RefreshReport {
+  private readonly refreshes: Counter<'service' | 'outcome'>;
+
+  constructor(
+    metrics: Metrics,
+    private readonly bus: Bus,
+    private readonly logger: Logger,
+  ) {
+    this.refreshes = metrics.counter('vane_token_refreshes_total', 'Refreshes of access tokens by outcome', ['service', 'outcome']);
+  }
+
+  outcome(row: ConnectionRow, outcome: Exclude<RefreshOutcome, 'busy'> | TokenFailure['kind']): void {
+    this.refreshes.inc({ service: row.service, outcome });
+    const level = outcome === 'refreshed' || outcome === 'superseded' ? 'info' : 'warn';
+    this.logger[level]({ connectionId: row.id, workspaceId: row.workspaceId, service: row.service, outcome }, 'token refresh ended');
+  }
+
+  changed(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, status: string): void {
+    this.bus.publishSignal(connectionChanged, { workspaceId: row.workspaceId, connectionId: row.id, status });
+  }
+}
+
+/** Refreshes one connection under its lease: the only code that sends a refresh token. */
+@Injectable()
+export class TokenRefresher {
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly integrations: IntegrationsService,
+    private readonly client: OAuthClient,
+    private readonly clock: Clock,
+    private readonly report: RefreshReport,
+  ) {}
+
+  /** @throws VaneError when the service gave no token and may give one later, or after the integration is corrected */
+  async refresh(row: ConnectionRow): Promise<RefreshOutcome> {
+    const lease = await this.store.lease(row);
+    if (!lease) return 'busy';
+    const { party, refreshToken } = await this.prepare(row, lease);
+    if (!(await this.store.declareIntent(row, lease, TOKEN_REQUEST_MS))) {
+      await this.store.release(row, lease);
+      return 'busy';
+    }
+    let tokens: IssuedTokens;
+    try {
+      tokens = await this.client.refresh(party, refreshToken);
+    } catch (error) {
+      return this.failed({ row, lease, party }, error);
+    }
+    const outcome = (await this.save(row, tokens, party)) ? 'refreshed' : 'superseded';
+    this.report.outcome(row, outcome);
+    return outcome;
+  }
+
+  private async prepare(row: ConnectionRow, lease: Lease): Promise<{ party: OAuthParty; refreshToken: string }> {
+    try {
+      return { party: await this.integrations.party(row.integration), refreshToken: await this.store.refreshToken(row) };
+    } catch (error) {
+      await this.store.saveFailure(row, lease, { retryAt: this.clock.in(5 * MINUTE), uncertain: false });
+      throw error;
+    }
+  }
+
+  /** The service has forgotten the old pair by now, so a short outage of the database must not lose the new one. */
+  private async save(row: ConnectionRow, tokens: IssuedTokens, party: OAuthParty): Promise<boolean> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.store.saveRefreshed(row, tokens, party.profile);
+      } catch (error) {
+        if (attempt === SAVE_TRIES) throw error;
+        await delay(attempt * 300);
+      }
+    }
+  }
+
+  private async failed(refresh: { row: ConnectionRow; lease: Lease; party: OAuthParty }, error: unknown): Promise<RefreshOutcome> {
+    const { row, lease, party } = refresh;
+    if (!(error instanceof TokenFailure)) {
+      await this.store.saveFailure(row, lease, { retryAt: this.clock.in(MINUTE), uncertain: true });
+      throw error;
+    }
+    const { errorCode, uncertain = false } = error.details;
+    if (errorCode !== undefined && party.profile.deadGrantCodes.includes(errorCode)) return this.dead(refresh, error);
+    const retryAt = this.clock.in(pauseMs(error, row.refreshFailures));
+    await this.store.saveFailure(row, lease, { retryAt, uncertain });
+    this.report.outcome(row, error.kind);
+    throw error.toVaneError(
+      error.kind === 'refused'
+        ? 'Check the client id, the client secret and the hosts of the integration.'
+        : 'The connection keeps its token and is refreshed again later.',
+    );
+  }
+
+  private async dead({ row, lease, party }: { row: ConnectionRow; lease: Lease; party: OAuthParty }, error: TokenFailure): Promise<RefreshOutcome> {
+    const lost =
+      lease.unansweredSince !== null && party.profile.refresh === 'rotating'
+        ? ` A refresh sent at ${lease.unansweredSince.toISOString()} was never answered: the tokens issued then may have been lost.`
+        : '';
+    const marked = await this.store.requireAuthorisation(row, `${error.message}${lost} Connect the account again.`, lease);
+    const outcome = marked ? 'dead_grant' : 'superseded';
+    this.report.outcome(row, outcome);
+    if (marked) this.report.changed(row, 'auth_required');
+    return outcome;
+  }
+}
+
+/** How long the connection leaves the service alone: what the service asks for, else longer with every failure. */
+function pauseMs({ kind, details }: TokenFailure, failuresBefore: number): number {
+  const doubled = 2 ** Math.min(failuresBefore, 12);
+  if (kind === 'refused') return Math.min(MINUTE * doubled, 60 * MINUTE);
+  if (kind === 'rate_limited') return details.retryAfterMs ?? MINUTE;
+  return details.retryAfterMs ?? Math.min(2 * SECOND * doubled, 5 * MINUTE);
+}

@@ -1,0 +1,138 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { VaneError, type getAccessToken, type InputOf, type OutputOf, type refreshDueTokens } from '@vane/contracts';
+import { Clock } from '@vane/runtime';
+import { ConnectionStore, type ConnectionRow } from './connection-store.js';
+import { hostsOf } from './integrations.service.js';
+import { ServiceCatalog } from './service-catalog.js';
+import { RefreshReport, TokenRefresher } from './token-refresher.js';
+
+type AccessToken = OutputOf<typeof getAccessToken>;
+
+/** A token that ends sooner than this is refreshed before it is handed out. */
+const EXPIRES_SOON_MS = 60_000;
+/** Longer than a lease, so that a waiting caller outlives a holder that died; shorter than the operation's deadline. */
+const WAIT_MS = 20_000;
+const POLL_MS = 120;
+const PARALLEL_REFRESHES = 8;
+/** After this much of a batch no further refresh is started, so that the last one ends within the operation's deadline. */
+const BATCH_MS = 40_000;
+
+/** Hands out access tokens, refreshed where needed: one refresh at a time per connection, over all processes. */
+@Injectable()
+export class TokensService {
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly refresher: TokenRefresher,
+    private readonly catalog: ServiceCatalog,
+    private readonly clock: Clock,
+    private readonly report: RefreshReport,
+  ) {}
+
+  /** @throws VaneError `not_found`, `connection_auth_required`, `oauth_exchange_failed`, `service_unavailable` */
+  async current({ workspace, connection, rejectedGeneration }: InputOf<typeof getAccessToken>): Promise<AccessToken> {
+    const giveUpAt = performance.now() + WAIT_MS;
+    for (;;) {
+      const row = await this.store.row(workspace, connection);
+      const { usable, refresh } = this.judge(row, rejectedGeneration);
+      if (!refresh) {
+        if (usable) return this.handOut(row);
+        await this.giveUp(row, rejectedGeneration === row.generation);
+        continue;
+      }
+      const paused = pausedUntil(row, this.clock.now());
+      if (paused) {
+        if (usable) return this.handOut(row);
+        throw this.pausedError(row, paused);
+      }
+      const outcome = await this.refresher.refresh(row).catch((error: unknown) => {
+        if (!usable) throw error;
+        return 'failed' as const;
+      });
+      if (outcome === 'failed') return this.handOut(row);
+      if (outcome !== 'busy') continue;
+      if (performance.now() >= giveUpAt) {
+        if (usable) return this.handOut(row);
+        throw new VaneError('service_unavailable', 'The token of this connection is still being refreshed. Try again shortly.', { retryAfterMs: 5_000 });
+      }
+      await delay(POLL_MS * (0.75 + Math.random() / 2));
+    }
+  }
+
+  /** Refreshes what is due, in parallel and within the operation's deadline. */
+  async refreshDue({ limit }: InputOf<typeof refreshDueTokens>): Promise<OutputOf<typeof refreshDueTokens>> {
+    const due = await this.store.due(limit + 1);
+    const queue = due.slice(0, limit);
+    const stopAt = performance.now() + BATCH_MS;
+    const counts = { refreshed: 0, failed: 0 };
+    // A service that limits one connection limits its neighbours too, and may lock us out for asking on.
+    const limited = new Set<string>();
+    const work = async () => {
+      for (let next = queue.shift(); next && performance.now() < stopAt; next = queue.shift()) {
+        if (limited.has(next.integrationId)) continue;
+        try {
+          const outcome = await this.refresher.refresh(await this.store.row(next.workspaceId, next.id));
+          if (outcome === 'refreshed') counts.refreshed += 1;
+          if (outcome === 'dead_grant') counts.failed += 1;
+        } catch (error) {
+          counts.failed += 1;
+          if (error instanceof VaneError && error.retryAfterMs !== undefined) limited.add(next.integrationId);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL_REFRESHES }, work));
+    return { ...counts, more: due.length > limit || queue.length > 0 };
+  }
+
+  /** Whether the stored token can be handed out, and whether it should be refreshed first. @throws VaneError */
+  private judge(row: ConnectionRow, rejectedGeneration: number | undefined): { usable: boolean; refresh: boolean } {
+    if (row.status === 'auth_required') throw authRequired(row);
+    const { profile } = this.catalog.oauth(row.service);
+    const now = this.clock.now().getTime();
+    const rejected = rejectedGeneration === row.generation;
+    const left = row.expiresAt === null ? Infinity : row.expiresAt.getTime() - now;
+    const usable = !rejected && left > 0;
+    const refreshable = profile.refresh !== 'none' && row.refreshTokenEnc !== null;
+    // Tokens that live for less than a minute altogether are refreshed when they are due, not at every call.
+    const ending = left <= 0 || (left <= EXPIRES_SOON_MS && (row.refreshAt === null || row.refreshAt.getTime() <= now));
+    return { usable, refresh: refreshable && (rejected || ending) };
+  }
+
+  private async giveUp(row: ConnectionRow, rejected: boolean): Promise<void> {
+    const { label } = this.catalog.oauth(row.service).adapter;
+    const what = rejected ? `${label} does not accept the access token any more` : 'The access token has expired';
+    const reason = `${what}, and ${label} issued none that could renew it. Connect the account again.`;
+    if (await this.store.requireAuthorisation(row, reason)) this.report.changed(row, 'auth_required');
+  }
+
+  private pausedError(row: ConnectionRow, until: Date): VaneError {
+    const { label } = this.catalog.oauth(row.service).adapter;
+    const retryAfterMs = until.getTime() - this.clock.now().getTime();
+    const failures = row.refreshFailures === 1 ? 'The last refresh of its token' : `The last ${row.refreshFailures} refreshes of its token`;
+    const message = `The connection to ${label} cannot be used just now. ${failures} failed; the next follows in ${Math.ceil(retryAfterMs / 1000)} s.`;
+    return new VaneError('service_unavailable', message, { retryAfterMs });
+  }
+
+  private async handOut(row: ConnectionRow): Promise<AccessToken> {
+    const { tokenType, generation, service, accountId, scopes } = row;
+    return {
+      accessToken: await this.store.accessToken(row),
+      tokenType,
+      generation,
+      expiresAt: row.expiresAt?.toISOString() ?? null,
+      service,
+      hosts: hostsOf(row.integration),
+      accountId,
+      scopes,
+    };
+  }
+}
+
+/** Until when failed refreshes keep the service from being asked again. */
+function pausedUntil(row: ConnectionRow, now: Date): Date | undefined {
+  return row.refreshFailures > 0 && row.refreshAt !== null && row.refreshAt > now ? row.refreshAt : undefined;
+}
+
+function authRequired(row: ConnectionRow): VaneError {
+  return new VaneError('connection_auth_required', row.reason ?? 'The connection must be authorised again. Connect the account again.');
+}
