@@ -6,6 +6,7 @@ import { remoteCases } from './remote-cases.js';
 import { signatureCases } from './signature-cases.js';
 import { prepare, type Case, type Subject } from './subject.js';
 
+export { readFixtures } from './read-fixtures.js';
 export type { Case, Fixture, RemoteRig, Subject } from './subject.js';
 
 /** Every promise one trigger type of an adapter must keep, as cases that any test runner can run. */
