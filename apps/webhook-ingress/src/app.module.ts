@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
-import { Database, parseKeyRing, Vault } from '@vane/db';
+import { Database, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
 import { Bus, Clock, Health, HookKeys, Lifecycle, Logger, Metrics, RuntimeModule, ensureDeliveryStream } from '@vane/runtime';
 import type { IngressSettings } from './config.js';
 import { Receiver } from './receiver.js';
@@ -52,8 +52,11 @@ export class AppModule {
         {
           provide: Receiver,
           inject: [SubscriptionCache, DeliveryStore, Clock, Logger, Metrics],
-          useFactory: (cache: SubscriptionCache, store: DeliveryStore, time: Clock, logger: Logger, metrics: Metrics) =>
-            new Receiver(new HookKeys(settings.VANE_INGRESS_KEY_SECRET), cache, store, settings.VANE_KEYS_DATA_PUBLIC, time, logger, metrics),
+          useFactory: async (cache: SubscriptionCache, store: DeliveryStore, time: Clock, logger: Logger, metrics: Metrics) => {
+            const keys = new HookKeys(settings.VANE_INGRESS_KEY_SECRET);
+            const dataKey = await parseSealingKey(settings.VANE_KEYS_DATA_PUBLIC);
+            return new Receiver(keys, cache, store, dataKey, time, logger, metrics);
+          },
         },
       ],
     };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DeliveryHeader, DeliveryStatus } from '@vane/contracts';
-import { newId, seal } from '@vane/db';
+import { deliveryAuthCell, newId, seal, type SealingKey } from '@vane/db';
 import { pickHeaders, redact, type Answer, type RawRequest, type Redaction } from '@vane/kit';
 import type { Clock, HookKeys, Logger, Metrics } from '@vane/runtime';
 import { RefusalBudget } from './refusals.js';
@@ -21,7 +21,7 @@ export class Receiver {
     private readonly keys: HookKeys,
     private readonly subscriptions: SubscriptionCache,
     private readonly store: DeliveryStore,
-    private readonly dataKey: string,
+    private readonly dataKey: SealingKey,
     private readonly clock: Clock,
     private readonly logger: Logger,
     metrics: Metrics,
@@ -85,7 +85,7 @@ export class Receiver {
     });
     const auth = webhook.redact?.find((redaction) => redaction.authSeconds !== undefined);
     if (auth?.authSeconds !== undefined && isWorthKeeping(kept.cut)) {
-      header.sealedAuth = await seal(this.dataKey, JSON.stringify(kept.cut), `delivery/${header.id}/auth`);
+      header.sealedAuth = await seal(this.dataKey, JSON.stringify(kept.cut), deliveryAuthCell(header.workspaceId, header.id));
       header.authUntil = this.clock.in(auth.authSeconds * 1000).toISOString();
     }
     const place = await this.store.store(header, kept.body);

@@ -79,3 +79,8 @@ export const callContext = z.object({
   idempotencyKey: z.string().optional(),
 });
 export type CallContext = z.infer<typeof callContext>;
+
+/** The context of work that nobody asked for: sweepers, schedules, pulls. */
+export function systemCall(app: AppName, correlationId: string): CallContext {
+  return { correlationId, actor: { kind: 'system', id: app, role: 'superadmin' } };
+}

@@ -1,0 +1,160 @@
+import { type DynamicModule, Module, type OnApplicationBootstrap, Inject } from '@nestjs/common';
+import { AdapterRegistry, loadAdapters } from '@vane/adapters';
+import { Database, ensurePartitions, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
+import {
+  Bus, Clock, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, parseEgressAllow, RuntimeModule,
+} from '@vane/runtime';
+import type { TriggerSettings } from './config.js';
+import { Connections } from './connections.js';
+import { ActivityController } from './controllers/activity.controller.js';
+import { RunnablesController } from './controllers/runnables.controller.js';
+import { ServicesController } from './controllers/services.controller.js';
+import { TriggersController } from './controllers/triggers.controller.js';
+import { DataKey } from './data-key.js';
+import { InboxRelay } from './intake/inbox.js';
+import { Intake } from './intake/intake.js';
+import { PartitionReaders } from './intake/readers.js';
+import { Replays } from './replays.js';
+import { Runnables } from './runnables.js';
+import { Feeds } from './sagas/feeds.js';
+import { Settler } from './sagas/settler.js';
+import { SubscriptionRows } from './sagas/subscription-rows.js';
+import { Sweeper } from './sagas/sweeper.js';
+import { TriggerPlans } from './trigger-plans.js';
+import { TriggerViews } from './trigger-views.js';
+import { Triggers } from './triggers.js';
+
+/** Opens what the service talks to, and closes it again when the app stops. */
+const connections = (settings: TriggerSettings) => [
+  { provide: AdapterRegistry, useFactory: () => loadAdapters({ extraPaths: settings.VANE_EXTRA_ADAPTERS }) },
+  {
+    provide: Database,
+    inject: [Health, Lifecycle],
+    useFactory: (health: Health, lifecycle: Lifecycle) => {
+      const database = Database.connect({
+        url: settings.VANE_DATABASE_URL,
+        applicationName: 'trigger-service',
+        maxConnections: settings.VANE_DATABASE_CONNECTIONS,
+      });
+      health.add('postgres', () => database.ping());
+      lifecycle.onStop(() => database.close());
+      return database;
+    },
+  },
+  {
+    provide: JobQueues,
+    inject: [Logger, Lifecycle],
+    useFactory: (logger: Logger, lifecycle: Lifecycle) => {
+      const queues = new JobQueues({ url: settings.VANE_REDIS_URL, prefix: settings.VANE_PREFIX, logger });
+      lifecycle.onStop(() => queues.close());
+      return queues;
+    },
+  },
+  {
+    provide: EgressClient,
+    inject: [Lifecycle],
+    useFactory: (lifecycle: Lifecycle) => {
+      const egress = new EgressClient({ policy: { allow: parseEgressAllow(settings.VANE_EGRESS_ALLOW) } });
+      lifecycle.onStop(() => egress.close());
+      return egress;
+    },
+  },
+  {
+    provide: Vault,
+    inject: [Database, Clock],
+    useFactory: (database: Database, clock: Clock) =>
+      new Vault({ database, ring: 'hooks', keys: parseKeyRing(settings.VANE_KEYS_HOOKS), clock }),
+  },
+  { provide: DataKey, useFactory: async () => new DataKey(await parseSealingKey(settings.VANE_KEYS_DATA_PUBLIC)) },
+  { provide: HookKeys, useFactory: () => new HookKeys(settings.VANE_INGRESS_KEY_SECRET) },
+];
+
+const domain = (settings: TriggerSettings) => [
+  {
+    provide: Connections,
+    inject: [Bus, EgressClient, Clock],
+    useFactory: (bus: Bus, egress: EgressClient, clock: Clock) => new Connections(bus, egress, clock),
+  },
+  {
+    provide: TriggerViews,
+    inject: [AdapterRegistry],
+    useFactory: (adapters: AdapterRegistry) => new TriggerViews(adapters, settings.VANE_PUBLIC_URL),
+  },
+  {
+    provide: TriggerPlans,
+    inject: [AdapterRegistry, Connections, Database],
+    useFactory: (adapters: AdapterRegistry, uses: Connections, database: Database) => new TriggerPlans(adapters, uses, database),
+  },
+  { provide: SubscriptionRows, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new SubscriptionRows(database, clock) },
+  { provide: Feeds, inject: [Vault, HookKeys, Clock], useFactory: (vault: Vault, keys: HookKeys, clock: Clock) => new Feeds(vault, keys, clock) },
+  {
+    provide: Settler,
+    inject: [SubscriptionRows, Feeds, Connections, AdapterRegistry, Bus, Clock, Logger, Metrics],
+    useFactory: (
+      rows: SubscriptionRows, feeds: Feeds, uses: Connections, adapters: AdapterRegistry, bus: Bus, clock: Clock, logger: Logger, metrics: Metrics,
+    ) => new Settler(rows, feeds, uses, adapters, bus, clock, logger, settings.VANE_PUBLIC_URL, metrics),
+  },
+  {
+    provide: Sweeper,
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry],
+    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry) =>
+      new Sweeper(database, rows, feeds, settler, adapters),
+  },
+  {
+    provide: Triggers,
+    inject: [Database, TriggerPlans, Feeds, Settler, Connections, TriggerViews, Clock, Logger],
+    useFactory: (
+      database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, uses: Connections, views: TriggerViews, clock: Clock, logger: Logger,
+    ) => new Triggers(database, plans, feeds, settler, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
+  },
+  {
+    provide: Runnables,
+    inject: [Database, EgressClient, Clock, DataKey],
+    useFactory: (database: Database, egress: EgressClient, clock: Clock, key: DataKey) => new Runnables(database, egress, clock, key),
+  },
+  {
+    provide: Intake,
+    inject: [Database, AdapterRegistry, JobQueues, Clock, Logger, Metrics],
+    useFactory: (database: Database, adapters: AdapterRegistry, queues: JobQueues, clock: Clock, logger: Logger, metrics: Metrics) =>
+      new Intake(database, adapters, queues, clock, logger, metrics),
+  },
+  { provide: Replays, inject: [Database, Intake, Clock], useFactory: (database: Database, intake: Intake, clock: Clock) => new Replays(database, intake, clock) },
+  {
+    provide: InboxRelay,
+    inject: [Database, Intake, Logger],
+    useFactory: (database: Database, intake: Intake, logger: Logger) => new InboxRelay(database, intake, logger),
+  },
+  {
+    provide: PartitionReaders,
+    inject: [Bus, Database, Intake, Logger, Lifecycle],
+    useFactory: (bus: Bus, database: Database, intake: Intake, logger: Logger, lifecycle: Lifecycle) => {
+      const readers = new PartitionReaders(bus, database, intake, logger);
+      lifecycle.onStop(() => readers.stop());
+      return readers;
+    },
+  },
+];
+
+@Module({})
+export class AppModule implements OnApplicationBootstrap {
+  constructor(
+    @Inject(PartitionReaders) private readonly readers: PartitionReaders,
+    @Inject(Database) private readonly database: Database,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  static with(settings: TriggerSettings, clock?: Clock): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [RuntimeModule.forApp('trigger-service', settings, clock)],
+      controllers: [TriggersController, RunnablesController, ServicesController, ActivityController],
+      providers: [...connections(settings), ...domain(settings)],
+    };
+  }
+
+  /** This month's partitions must be there before the first delivery is taken in. */
+  async onApplicationBootstrap(): Promise<void> {
+    await ensurePartitions(this.database.pool, this.clock.now());
+    this.readers.start();
+  }
+}

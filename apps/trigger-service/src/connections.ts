@@ -1,0 +1,62 @@
+import { getAccessToken, VaneError, type CallContext, type ErrorCode, type OutputOf } from '@vane/contracts';
+import { ServiceError, type Adapter, type ServiceErrorKind, type ServiceHttp } from '@vane/kit';
+import { createServiceHttp, type Bus, type Clock, type EgressClient } from '@vane/runtime';
+
+export type ConnectionInfo = OutputOf<typeof getAccessToken>;
+
+const CODES: Record<ServiceErrorKind, ErrorCode> = {
+  unauthorised: 'service_unauthorised',
+  forbidden: 'service_forbidden',
+  not_found: 'service_not_found',
+  invalid: 'service_rejected',
+  conflict: 'service_rejected',
+  rate_limited: 'rate_limited',
+  unavailable: 'service_unavailable',
+  garbage: 'service_unavailable',
+};
+
+/** What a failed call to a service means to whoever asked us. */
+export function toVaneError(error: ServiceError): VaneError {
+  return new VaneError(CODES[error.kind], error.message, { cause: error, retryAfterMs: error.details.retryAfterMs });
+}
+
+/** The same failure seen from a saga: a connection that cannot be used is a service that does not accept us. */
+export function toServiceError(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof VaneError) {
+    const kind = error.retry === 'later' ? 'unavailable' : error.retry === 'reauth' ? 'unauthorised' : 'invalid';
+    return new ServiceError(kind, error.message, { cause: error, retryAfterMs: error.retryAfterMs });
+  }
+  return new ServiceError('garbage', `The answer of the service could not be understood: ${error instanceof Error ? error.message : 'unknown error'}`, {
+    cause: error,
+  });
+}
+
+/** Uses connections by asking oauth-service for short-lived tokens; never reads its tables. */
+export class Connections {
+  constructor(
+    private readonly bus: Bus,
+    private readonly egress: EgressClient,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Throws not_found, connection_auth_required or unavailable. */
+  info(workspace: string, connection: string, call: CallContext, rejectedGeneration?: number): Promise<ConnectionInfo> {
+    return this.bus.ask(getAccessToken, { workspace, connection, rejectedGeneration }, call);
+  }
+
+  /** The adapter's way to its service as this connection. */
+  async http(adapter: Adapter, workspace: string, connection: string, call: CallContext): Promise<ServiceHttp> {
+    let current = await this.info(workspace, connection, call);
+    return createServiceHttp({
+      adapter,
+      hosts: current.hosts,
+      egress: this.egress,
+      clock: this.clock,
+      token: async (rejectedGeneration) => {
+        if (rejectedGeneration !== undefined) current = await this.info(workspace, connection, call, rejectedGeneration);
+        return current;
+      },
+    });
+  }
+}

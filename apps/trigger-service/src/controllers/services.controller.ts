@@ -1,0 +1,42 @@
+import { Controller, Inject } from '@nestjs/common';
+import { AdapterRegistry, describeAdapter } from '@vane/adapters';
+import * as contracts from '@vane/contracts';
+import { VaneError, type CallContext, type InputOf } from '@vane/contracts';
+import { ServiceError } from '@vane/kit';
+import { Handles } from '@vane/runtime';
+import { Connections, toVaneError } from '../connections.js';
+
+@Controller()
+export class ServicesController {
+  constructor(
+    @Inject(AdapterRegistry) private readonly adapters: AdapterRegistry,
+    @Inject(Connections) private readonly connections: Connections,
+  ) {}
+
+  @Handles(contracts.listServices)
+  list() {
+    return { items: this.adapters.all().map(describeAdapter) };
+  }
+
+  @Handles(contracts.getService)
+  get(input: InputOf<typeof contracts.getService>) {
+    const adapter = this.adapters.get(input.service);
+    if (!adapter) throw new VaneError('not_found', `There is no adapter for "${input.service}".`);
+    return describeAdapter(adapter);
+  }
+
+  @Handles(contracts.pick)
+  async pick(input: InputOf<typeof contracts.pick>, call: CallContext) {
+    const connection = await this.connections.info(input.workspace, input.connection, call);
+    const adapter = this.adapters.get(connection.service);
+    const picker = adapter?.triggerTypes[input.triggerType]?.pickers?.[input.picker];
+    if (!adapter || !picker) throw new VaneError('not_found', `There is no picker "${input.picker}" for ${input.triggerType} of ${connection.service}.`);
+    try {
+      const http = await this.connections.http(adapter, input.workspace, input.connection, call);
+      return await picker.pick(http, { q: input.q, cursor: input.cursor });
+    } catch (error) {
+      if (error instanceof ServiceError) throw toVaneError(error);
+      throw error;
+    }
+  }
+}

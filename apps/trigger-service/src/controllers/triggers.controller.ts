@@ -1,0 +1,94 @@
+import { Controller, Inject } from '@nestjs/common';
+import * as contracts from '@vane/contracts';
+import type { CallContext, InputOf } from '@vane/contracts';
+import { Database } from '@vane/db';
+import { Handles } from '@vane/runtime';
+import { pageArgs, toPage } from '../paging.js';
+import { Sweeper } from '../sagas/sweeper.js';
+import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
+import { Triggers } from '../triggers.js';
+
+@Controller()
+export class TriggersController {
+  constructor(
+    @Inject(Triggers) private readonly triggers: Triggers,
+    @Inject(TriggerViews) private readonly views: TriggerViews,
+    @Inject(Sweeper) private readonly sweeper: Sweeper,
+    @Inject(Database) private readonly database: Database,
+  ) {}
+
+  @Handles(contracts.createTrigger)
+  create(input: InputOf<typeof contracts.createTrigger>, call: CallContext) {
+    return this.triggers.create(input, call);
+  }
+
+  @Handles(contracts.getTrigger)
+  async get(input: InputOf<typeof contracts.getTrigger>, call: CallContext) {
+    const row = await this.triggers.find(input.workspace, input.trigger);
+    return { ...this.views.trigger(row), provider: input.provider ? await this.triggers.providerView(row, call) : null };
+  }
+
+  @Handles(contracts.listTriggers)
+  async list(input: InputOf<typeof contracts.listTriggers>) {
+    const { where, ...page } = pageArgs(input);
+    const rows = await this.database.forWorkspace(input.workspace).trigger.findMany({
+      ...page,
+      where: { ...where, service: input.service, status: input.status, runnableId: input.runnable, connectionId: input.connection },
+      include: withSubscription,
+    });
+    return toPage(rows as TriggerRow[], input.limit, (row) => this.views.trigger(row));
+  }
+
+  @Handles(contracts.updateTrigger)
+  update(input: InputOf<typeof contracts.updateTrigger>, call: CallContext) {
+    return this.triggers.update(input, call);
+  }
+
+  @Handles(contracts.deleteTrigger)
+  delete(input: InputOf<typeof contracts.deleteTrigger>, call: CallContext) {
+    return this.triggers.delete(input, call);
+  }
+
+  @Handles(contracts.pauseTrigger)
+  async pause(input: InputOf<typeof contracts.pauseTrigger>) {
+    return this.views.trigger(await this.triggers.setStatus(input.workspace, input.trigger, 'paused'));
+  }
+
+  @Handles(contracts.resumeTrigger)
+  async resume(input: InputOf<typeof contracts.resumeTrigger>) {
+    return this.views.trigger(await this.triggers.setStatus(input.workspace, input.trigger, 'enabled'));
+  }
+
+  @Handles(contracts.listSubscriptions)
+  async listSubscriptions(input: InputOf<typeof contracts.listSubscriptions>) {
+    const { where, ...page } = pageArgs(input);
+    const rows = await this.database
+      .forWorkspace(input.workspace)
+      .subscription.findMany({ ...page, where: { ...where, status: input.status }, include: historyOf() });
+    return toPage(rows as SubscriptionWithHistory[], input.limit, (row) => this.views.subscription(row));
+  }
+
+  @Handles(contracts.getSubscription)
+  async getSubscription(input: InputOf<typeof contracts.getSubscription>) {
+    const row = await this.database
+      .forWorkspace(input.workspace)
+      .subscription.findFirst({ where: { id: input.subscription }, include: historyOf() });
+    if (!row) throw new contracts.VaneError('not_found', `There is no subscription ${input.subscription} in this workspace.`);
+    return this.views.subscription(row as SubscriptionWithHistory);
+  }
+
+  @Handles(contracts.sweepSubscriptions)
+  sweep(input: InputOf<typeof contracts.sweepSubscriptions>) {
+    return this.sweeper.sweep(input.limit);
+  }
+
+  @Handles(contracts.countConnectionUses)
+  async countConnectionUses(input: InputOf<typeof contracts.countConnectionUses>) {
+    const scoped = this.database.forWorkspace(input.workspace);
+    const [triggers, tombstones] = await Promise.all([
+      scoped.trigger.count({ where: { connectionId: input.connection } }),
+      scoped.subscription.count({ where: { connectionId: input.connection, status: 'removing' } }),
+    ]);
+    return { triggers, tombstones };
+  }
+}

@@ -1,0 +1,182 @@
+import type { AdapterRegistry } from '@vane/adapters';
+import { executeRun, type DeliveryHeader } from '@vane/contracts';
+import { newId, type Database } from '@vane/db';
+import type { JsonObject, TriggerType } from '@vane/kit';
+import type { Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
+import type { PoolClient } from 'pg';
+import { normaliseDelivery, storable, type IncomingDelivery, type IncomingEvent } from './normalise.js';
+
+type TriggerRow = { id: string; feed_id: string; service: string; type: string; config: JsonObject; runnable_id: string | null; status: string; status_code: string | null };
+type Stored = { event: IncomingEvent; header: DeliveryHeader; eventId: string };
+type NewRun = { id: string; trigger: TriggerRow; stored: Stored; status: 'queued' | 'skipped'; reason: string | null };
+
+/**
+ * Takes deliveries in by the batch: deliveries, identities, events and runs in one transaction, then the ids of all
+ * runs still queued to the run queue. Every step can be repeated: the same batch again adds nothing and queues what is
+ * still waiting.
+ */
+export class Intake {
+  private readonly taken;
+
+  constructor(
+    private readonly database: Database,
+    private readonly adapters: AdapterRegistry,
+    private readonly queues: JobQueues,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+    metrics: Metrics,
+  ) {
+    this.taken = metrics.counter('vane_intake_total', 'What deliveries became', ['kind']);
+  }
+
+  async take(batch: { header: DeliveryHeader; body: Buffer }[]): Promise<void> {
+    if (batch.length === 0) return;
+    const deliveries = batch.map(({ header, body }) => normaliseDelivery(this.adapters, header, body));
+    const queued = await this.database.transaction(async (tx) => {
+      await this.insertDeliveries(tx, deliveries);
+      const { fresh, repeated } = await this.takeIdentities(tx, deliveries);
+      await this.insertEvents(tx, fresh);
+      const runs = await this.insertRuns(tx, fresh);
+      this.count(deliveries, fresh.length, runs);
+      return [...runs.filter((run) => run.status === 'queued').map((run) => run.id), ...(await this.stillQueued(tx, repeated))];
+    });
+    await this.enqueue(queued);
+  }
+
+  /** Stores one delivery that could not be taken in, so that it can be acknowledged and looked at. */
+  async setAside(header: DeliveryHeader, body: Buffer, reason: string): Promise<void> {
+    await this.database.transaction((tx) =>
+      this.insertDeliveries(tx, [{ header: { ...header, status: 'unprocessable', reason: storable(reason).slice(0, 300) }, body, events: [] }]),
+    );
+    this.taken.inc({ kind: 'set_aside' });
+  }
+
+  private async insertDeliveries(tx: PoolClient, deliveries: IncomingDelivery[]): Promise<void> {
+    const rows = deliveries.map(({ header }) => header);
+    const column = <K extends keyof DeliveryHeader>(key: K) => rows.map((row) => row[key]);
+    await tx.query(
+      `INSERT INTO delivery (id, received_at, workspace_id, subscription_id, feed_id, service, status, reason, method, headers,
+         body, size, sha256, sealed_auth, auth_until)
+       SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+         $9::text[], $10::jsonb[], $11::bytea[], $12::int[], $13::text[], $14::text[], $15::timestamptz[])
+       ON CONFLICT (id, received_at) DO NOTHING`,
+      [
+        column('id'), column('receivedAt'), column('workspaceId'), column('subscriptionId'), column('feedId'), column('service'),
+        column('status'), column('reason'), column('method'), rows.map((row) => storable(JSON.stringify(row.headers)).replaceAll('\\u0000', '')),
+        deliveries.map(({ header, body }) => (header.bodyOmitted ? null : body)), column('size'), column('sha256'),
+        column('sealedAuth'), column('authUntil'),
+      ],
+    );
+  }
+
+  /** Who comes first with a (feed, dedupe key) owns it; the primary key decides, also between two readers. */
+  private async takeIdentities(tx: PoolClient, deliveries: IncomingDelivery[]): Promise<{ fresh: Stored[]; repeated: Stored[] }> {
+    const now = this.clock.now();
+    const candidates = new Map<string, Stored>();
+    const repeated: Stored[] = [];
+    for (const { header, events } of deliveries) {
+      for (const event of events) {
+        const stored = { event, header, eventId: newId('event', now) };
+        const identity = `${header.feedId}\n${event.dedupeKey}`;
+        if (candidates.has(identity)) repeated.push(stored);
+        else candidates.set(identity, stored);
+      }
+    }
+    if (candidates.size === 0) return { fresh: [], repeated };
+    // One order for all writers, so that two batches cannot deadlock on each other's keys.
+    const sorted = [...candidates.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, stored]) => stored);
+    const { rows } = await tx.query<{ event_id: string }>(
+      `INSERT INTO event_key (feed_id, dedupe_key, event_id, seen_at)
+       SELECT feed_id, dedupe_key, event_id, $4 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (feed_id, dedupe_key, event_id)
+       ON CONFLICT (feed_id, dedupe_key) DO NOTHING RETURNING event_id`,
+      [sorted.map((s) => s.header.feedId), sorted.map((s) => s.event.dedupeKey), sorted.map((s) => s.eventId), now],
+    );
+    const won = new Set(rows.map((row) => row.event_id));
+    return { fresh: sorted.filter((s) => won.has(s.eventId)), repeated: [...repeated, ...sorted.filter((s) => !won.has(s.eventId))] };
+  }
+
+  private async insertEvents(tx: PoolClient, fresh: Stored[]): Promise<void> {
+    if (fresh.length === 0) return;
+    const map = <T>(of: (stored: Stored) => T) => fresh.map(of);
+    await tx.query(
+      `INSERT INTO event (id, received_at, workspace_id, feed_id, delivery_id, service, type, dedupe_key, occurred_at, payload)
+       SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+         $9::timestamptz[], $10::json[])`,
+      [
+        map((s) => s.eventId), map((s) => s.header.receivedAt), map((s) => s.header.workspaceId), map((s) => s.header.feedId),
+        map((s) => s.header.id), map((s) => s.header.service), map((s) => s.event.type), map((s) => s.event.dedupeKey),
+        map((s) => s.event.occurredAt), map((s) => JSON.stringify(s.event.payload)),
+      ],
+    );
+  }
+
+  private async insertRuns(tx: PoolClient, fresh: Stored[]): Promise<NewRun[]> {
+    if (fresh.length === 0) return [];
+    const feeds = [...new Set(fresh.map((stored) => stored.header.feedId))];
+    const { rows: triggers } = await tx.query<TriggerRow>(
+      `SELECT id, feed_id, service, type, config, runnable_id, status, status_code FROM trigger WHERE feed_id = ANY($1) ORDER BY id`,
+      [feeds],
+    );
+    const runs = fresh.flatMap((stored) => this.runsOf(stored, triggers));
+    if (runs.length === 0) return [];
+    const now = this.clock.now();
+    const map = <T>(of: (run: NewRun) => T) => runs.map(of);
+    await tx.query(
+      `INSERT INTO run (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, replay, status, reason, attempts, fence,
+         correlation_id, created_at, ended_at)
+       SELECT id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, 0, status, reason, 0, 0, correlation_id, $10,
+         CASE WHEN status = 'skipped' THEN $10::timestamptz END
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[])
+         AS r (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, status, reason, correlation_id)
+       ON CONFLICT (trigger_id, event_id, replay) DO NOTHING`,
+      [
+        map((r) => r.id), map((r) => r.stored.header.workspaceId), map((r) => r.trigger.id), map((r) => r.stored.eventId),
+        map((r) => r.stored.header.receivedAt), map((r) => r.trigger.runnable_id), map((r) => r.status), map((r) => r.reason),
+        map((r) => r.stored.header.id), now,
+      ],
+    );
+    return runs;
+  }
+
+  private runsOf(stored: Stored, triggers: TriggerRow[]): NewRun[] {
+    return triggers
+      .filter((trigger) => trigger.feed_id === stored.header.feedId && this.matches(trigger, stored.event))
+      .map((trigger) => {
+        const runs = trigger.status === 'enabled';
+        const reason = runs ? null : (trigger.status_code ?? `trigger_${trigger.status}`);
+        return { id: newId('run', this.clock.now()), trigger, stored, status: runs ? 'queued' : 'skipped', reason };
+      });
+  }
+
+  private matches(trigger: TriggerRow, event: IncomingEvent): boolean {
+    const type: TriggerType | undefined = this.adapters.get(trigger.service)?.triggerTypes[trigger.type];
+    return type?.matches ? type.matches(trigger.config as never, event) : true;
+  }
+
+  /** A repeat may mean that we died between commit and queue: what still waits is handed over again. */
+  private async stillQueued(tx: PoolClient, repeated: Stored[]): Promise<string[]> {
+    if (repeated.length === 0) return [];
+    const { rows } = await tx.query<{ id: string }>(
+      `SELECT r.id FROM event_key k JOIN run r ON r.event_id = k.event_id
+       JOIN unnest($1::text[], $2::text[]) AS wanted (feed_id, dedupe_key) ON k.feed_id = wanted.feed_id AND k.dedupe_key = wanted.dedupe_key
+       WHERE r.status = 'queued' AND r.attempts = 0`,
+      [repeated.map((s) => s.header.feedId), repeated.map((s) => s.event.dedupeKey)],
+    );
+    return rows.map((row) => row.id);
+  }
+
+  /** Redis may be away: the rows are the truth, and the reconciler finds them. */
+  async enqueue(runIds: string[]): Promise<void> {
+    try {
+      await this.queues.add(executeRun, runIds.map((runId) => ({ data: { runId }, id: `${runId}.1` })));
+    } catch (error) {
+      this.logger.warn({ err: error, runs: runIds.length }, 'runs could not be queued, the reconciler will do it');
+    }
+  }
+
+  private count(deliveries: IncomingDelivery[], events: number, runs: NewRun[]): void {
+    for (const { header } of deliveries) this.taken.inc({ kind: `delivery_${header.status}` });
+    this.taken.inc({ kind: 'event' }, events);
+    this.taken.inc({ kind: 'run' }, runs.length);
+  }
+}

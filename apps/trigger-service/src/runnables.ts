@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import {
+  VaneError, type createRunnable, type deleteRunnable, type InputOf, type OutputOf, type RunnableSpec, type RunnableView, type updateRunnable,
+} from '@vane/contracts';
+import { newId, runnableSecretCell, seal, type Database, type Prisma, type Runnable } from '@vane/db';
+import type { Clock, EgressClient } from '@vane/runtime';
+import { EgressError } from '@vane/runtime';
+import type { DataKey } from './data-key.js';
+
+/** Scripts and HTTP targets. A deleted one stays as a row, so that runs of the past can still say what they ran. */
+export class Runnables {
+  constructor(
+    private readonly database: Database,
+    private readonly egress: EgressClient,
+    private readonly clock: Clock,
+    private readonly dataKey: DataKey,
+  ) {}
+
+  async create(input: InputOf<typeof createRunnable>): Promise<OutputOf<typeof createRunnable>> {
+    this.checkTarget(input.spec);
+    const now = this.clock.now();
+    const id = newId('runnable', now);
+    const secret = input.spec.kind === 'http' ? `whsec_${randomBytes(32).toString('base64')}` : null;
+    const row = await this.database.forWorkspace(input.workspace).runnable.create({
+      data: {
+        id,
+        workspaceId: input.workspace,
+        name: input.name,
+        kind: input.spec.kind,
+        spec: input.spec,
+        retry: input.retry,
+        secretSealed: secret === null ? null : await seal(this.dataKey.publicKey, secret, runnableSecretCell(input.workspace, id)),
+        version: 1,
+        createdAt: now,
+        updatedAt: now,
+      },
+    });
+    return { ...viewRunnable(row), secret };
+  }
+
+  async find(workspace: string, id: string): Promise<Runnable> {
+    const row = await this.database.forWorkspace(workspace).runnable.findFirst({ where: { id, deletedAt: null } });
+    if (!row) throw new VaneError('not_found', `There is no runnable ${id} in this workspace.`);
+    return row;
+  }
+
+  async update(input: InputOf<typeof updateRunnable>): Promise<RunnableView> {
+    const before = await this.find(input.workspace, input.runnable);
+    if (input.spec && input.spec.kind !== before.kind) {
+      throw new VaneError('invalid_config', `This runnable is of kind ${before.kind}; make a new one for ${input.spec.kind}.`, {
+        fields: [{ path: 'spec.kind', message: 'cannot be changed' }],
+      });
+    }
+    if (input.spec) this.checkTarget(input.spec);
+    const data: Prisma.RunnableUpdateManyMutationInput = {
+      updatedAt: this.clock.now(),
+      version: { increment: 1 },
+      ...(input.name === undefined ? {} : { name: input.name }),
+      ...(input.spec === undefined ? {} : { spec: input.spec }),
+      ...(input.retry === undefined ? {} : { retry: input.retry }),
+    };
+    const { count } = await this.database
+      .forWorkspace(input.workspace)
+      .runnable.updateMany({ where: { id: input.runnable, version: input.ifMatch, deletedAt: null }, data });
+    if (count === 0) {
+      throw new VaneError('precondition_failed', `The runnable is at version ${before.version} now. Read it again and repeat your change.`);
+    }
+    return viewRunnable(await this.find(input.workspace, input.runnable));
+  }
+
+  /** Triggers that used it are disabled in the same transaction, and named. */
+  async delete(input: InputOf<typeof deleteRunnable>): Promise<OutputOf<typeof deleteRunnable>> {
+    const runnable = await this.find(input.workspace, input.runnable);
+    const now = this.clock.now();
+    const disabled = await this.database.transaction(async (tx) => {
+      await tx.query('UPDATE runnable SET deleted_at = $3, updated_at = $3 WHERE id = $1 AND workspace_id = $2', [runnable.id, input.workspace, now]);
+      const { rows } = await tx.query<{ id: string; name: string }>(
+        `UPDATE trigger SET runnable_id = NULL, status = 'disabled', status_code = 'runnable_deleted', status_message = $3,
+           updated_at = $4, version = version + 1
+         WHERE runnable_id = $1 AND workspace_id = $2 RETURNING id, name`,
+        [runnable.id, input.workspace, `The runnable "${runnable.name}" was deleted. Give this trigger another one.`, now],
+      );
+      return rows;
+    });
+    return { ok: true, disabledTriggers: disabled };
+  }
+
+  private checkTarget(spec: RunnableSpec): void {
+    if (spec.kind !== 'http') return;
+    try {
+      this.egress.checkUrl(spec.url);
+    } catch (error) {
+      if (!(error instanceof EgressError)) throw error;
+      throw new VaneError('url_not_allowed', error.message, { fields: [{ path: 'spec.url', message: error.message }], cause: error });
+    }
+  }
+}
+
+export function viewRunnable(row: Runnable): RunnableView {
+  return {
+    id: row.id,
+    name: row.name,
+    kind: row.kind as RunnableView['kind'],
+    spec: row.spec as RunnableView['spec'],
+    retry: row.retry as RunnableView['retry'],
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+    version: row.version,
+  };
+}

@@ -1,0 +1,133 @@
+import type { SubscriptionStatus } from '@vane/contracts';
+import type { Database } from '@vane/db';
+import type { JsonObject } from '@vane/kit';
+import type { Clock } from '@vane/runtime';
+import type { PoolClient } from 'pg';
+
+/** A subscription as the sagas see it. */
+export type SubscriptionRow = {
+  id: string;
+  workspace_id: string;
+  feed_id: string;
+  service: string;
+  trigger_type: string;
+  connection_id: string | null;
+  resource: string;
+  key: string;
+  secrets_enc: string;
+  want: JsonObject;
+  applied: JsonObject | null;
+  external_id: string | null;
+  status: SubscriptionStatus;
+  reason_code: string | null;
+  reason_message: string | null;
+  attempts: number;
+  next_attempt_at: Date | null;
+  version: number;
+};
+
+export type Change = Partial<{
+  status: SubscriptionStatus;
+  reason: { code: string; message: string } | null;
+  want: JsonObject;
+  applied: JsonObject | null;
+  externalId: string | null;
+  attempts: number;
+  nextAttemptAt: Date | null;
+}>;
+
+/** Longer than any step's calls together; a step that outlives it finds its writes refused. */
+export const LEASE_MS = 45_000;
+/** Clocks of two machines may differ by this much before a lease is taken over too early. */
+export const CLOCK_SKEW_MS = 2_000;
+
+type Queryable = Pick<PoolClient, 'query'>;
+
+/** Reads and writes subscriptions under their lease: an update by who no longer holds it changes nothing and says so. */
+export class SubscriptionRows {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Takes the lease, or returns null when another holds it. */
+  async claim(id: string, owner: string): Promise<SubscriptionRow | null> {
+    const { rows } = await this.database.pool.query<SubscriptionRow>(
+      `UPDATE subscription SET lease_owner = $2, lease_until = $3
+       WHERE id = $1 AND (lease_owner IS NULL OR lease_owner = $2 OR lease_until < $4) RETURNING *`,
+      [id, owner, this.clock.in(LEASE_MS), this.clock.in(-CLOCK_SKEW_MS)],
+    );
+    return rows[0] ?? null;
+  }
+
+  async read(id: string): Promise<SubscriptionRow | null> {
+    const { rows } = await this.database.pool.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1', [id]);
+    return rows[0] ?? null;
+  }
+
+  /** Writes a change and extends the lease; null when the lease was lost meanwhile. */
+  async change(row: SubscriptionRow, owner: string, change: Change): Promise<SubscriptionRow | null> {
+    return this.database.transaction(async (tx) => {
+      const { rows } = await tx.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1 AND lease_owner = $2 FOR UPDATE', [row.id, owner]);
+      if (!rows[0]) return null;
+      return applyChange(tx, rows[0], change, this.clock, LEASE_MS);
+    });
+  }
+
+  /** Lets go; `want` may have changed while the last call was under way, which the returned row tells. */
+  async release(id: string, owner: string): Promise<SubscriptionRow | null> {
+    const { rows } = await this.database.pool.query<SubscriptionRow>(
+      'UPDATE subscription SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 RETURNING *',
+      [id, owner],
+    );
+    return rows[0] ?? null;
+  }
+
+  /** Ids whose time has come and that nobody works on: retries that are due and sagas a crash left behind. */
+  async due(limit: number): Promise<string[]> {
+    const { rows } = await this.database.pool.query<{ id: string }>(
+      `SELECT id FROM subscription
+       WHERE next_attempt_at <= $1 AND (lease_owner IS NULL OR lease_until < $2)
+       ORDER BY next_attempt_at LIMIT $3`,
+      [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit],
+    );
+    return rows.map((row) => row.id);
+  }
+}
+
+/** Applies a change inside a transaction that holds the row; a new status gets a line in the history. */
+export async function applyChange(
+  tx: Queryable,
+  row: SubscriptionRow,
+  change: Change,
+  clock: Clock,
+  extendLeaseMs?: number,
+): Promise<SubscriptionRow> {
+  const now = clock.now();
+  const status = change.status ?? row.status;
+  const reason = change.reason === undefined ? { code: row.reason_code, message: row.reason_message } : change.reason;
+  const pick = <K extends keyof Change, V>(key: K, old: V) => (change[key] === undefined ? old : change[key]);
+  const { rows } = await tx.query<SubscriptionRow>(
+    `UPDATE subscription SET status = $2, status_since = CASE WHEN status = $2 THEN status_since ELSE $3 END,
+       reason_code = $4, reason_message = $5, want = $6, applied = $7, external_id = $8, attempts = $9,
+       next_attempt_at = $10, version = version + 1,
+       lease_until = CASE WHEN $11::timestamptz IS NULL THEN lease_until ELSE $11 END
+     WHERE id = $1 RETURNING *`,
+    [
+      row.id, status, now, reason?.code ?? null, reason?.message ?? null,
+      JSON.stringify(pick('want', row.want)), jsonOrNull(pick('applied', row.applied)), pick('externalId', row.external_id),
+      pick('attempts', row.attempts), pick('nextAttemptAt', row.next_attempt_at),
+      extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
+    ],
+  );
+  if (status !== row.status || (reason?.code ?? null) !== row.reason_code) {
+    await tx.query(
+      `INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message)
+       VALUES ($1, $2, $3, $4, $5, $6)`,
+      [row.workspace_id, row.id, now, status, reason?.code ?? null, reason?.message ?? null],
+    );
+  }
+  return rows[0]!;
+}
+
+const jsonOrNull = (value: unknown) => (value === null || value === undefined ? null : JSON.stringify(value));

@@ -1,0 +1,76 @@
+import type { AdapterRegistry } from '@vane/adapters';
+import { VaneError, type CallContext } from '@vane/contracts';
+import type { Database } from '@vane/db';
+import type { Adapter, JsonObject, Plan, TriggerType } from '@vane/kit';
+import type { Connections } from './connections.js';
+
+export type Planned = { adapter: Adapter; type: TriggerType; config: JsonObject; plan: Plan };
+
+/** Checks what a member asks for before anything is written: service, type, config, connection, runnable. */
+export class TriggerPlans {
+  constructor(
+    private readonly adapters: AdapterRegistry,
+    private readonly connections: Connections,
+    private readonly database: Database,
+  ) {}
+
+  type(service: string, type: string): { adapter: Adapter; type: TriggerType } {
+    const adapter = this.adapters.get(service);
+    if (!adapter) {
+      const known = this.adapters.all().map((one) => one.id).join(', ');
+      throw new VaneError('unknown_service', `There is no adapter for "${service}". Installed: ${known}.`);
+    }
+    const found = Object.hasOwn(adapter.triggerTypes, type) ? adapter.triggerTypes[type] : undefined;
+    if (!found) {
+      throw new VaneError('invalid_config', `${adapter.label} has no trigger type "${type}". It has: ${Object.keys(adapter.triggerTypes).join(', ')}.`, {
+        fields: [{ path: 'type', message: 'is not a trigger type of this service' }],
+      });
+    }
+    return { adapter, type: found };
+  }
+
+  /** Parses config by the adapter's schema and asks it for the resource; `own` is the resource of what is never shared. */
+  plan(service: string, typeName: string, config: JsonObject, own: string): Planned {
+    const { adapter, type } = this.type(service, typeName);
+    const parsed = type.config.safeParse(config);
+    if (!parsed.success) {
+      const fields = parsed.error.issues.map((issue) => ({ path: ['config', ...issue.path].join('.'), message: issue.message }));
+      throw new VaneError('invalid_config', `${fields[0]?.path}: ${fields[0]?.message}`, { fields });
+    }
+    const plan = type.plan(parsed.data as never);
+    const resource = type.sharing === 'trigger' ? own : plan.resource;
+    return { adapter, type, config: parsed.data as JsonObject, plan: { ...plan, resource } };
+  }
+
+  /** A trigger type with scopes or a remote API works as a connection of the same service, in the same workspace. */
+  async connection(planned: Planned, workspace: string, connectionId: string | null | undefined, call: CallContext): Promise<string | null> {
+    const { adapter, type } = planned;
+    if (!type.remote) {
+      if (!connectionId) return null;
+      throw new VaneError('invalid_config', `${adapter.label} works without a connection; leave connectionId out.`, {
+        fields: [{ path: 'connectionId', message: 'must be left out' }],
+      });
+    }
+    if (!connectionId) {
+      throw new VaneError('invalid_config', `Choose the ${adapter.label} connection that this trigger works as.`, {
+        fields: [{ path: 'connectionId', message: 'is required' }],
+      });
+    }
+    const connection = await this.connections.info(workspace, connectionId, call);
+    if (connection.service !== adapter.id) {
+      throw new VaneError('invalid_config', `This connection belongs to ${connection.service}, not to ${adapter.label}.`, {
+        fields: [{ path: 'connectionId', message: 'is a connection of another service' }],
+      });
+    }
+    return connectionId;
+  }
+
+  async runnable(workspace: string, runnableId: string): Promise<void> {
+    const found = await this.database.forWorkspace(workspace).runnable.findFirst({ where: { id: runnableId, deletedAt: null } });
+    if (!found) {
+      throw new VaneError('not_found', `There is no runnable ${runnableId} in this workspace.`, {
+        fields: [{ path: 'runnableId', message: 'does not exist' }],
+      });
+    }
+  }
+}

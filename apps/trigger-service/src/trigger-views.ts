@@ -1,0 +1,83 @@
+import type { AdapterRegistry } from '@vane/adapters';
+import type { SubscriptionView, TriggerView } from '@vane/contracts';
+import type { Prisma } from '@vane/db';
+import { schemeOf, type JsonObject } from '@vane/kit';
+import { hookUrl } from '@vane/runtime';
+
+const iso = (date: Date) => date.toISOString();
+const isoOrNull = (date: Date | null) => date?.toISOString() ?? null;
+
+const HISTORY_LINES = 50;
+
+/** What a trigger is read with: its feed's newest subscription and that one's history. */
+export const withSubscription = {
+  feed: { include: { subscriptions: { orderBy: { id: 'desc' }, take: 1, include: historyOf() } } },
+} as const satisfies Prisma.TriggerInclude;
+
+export function historyOf() {
+  return { history: { orderBy: { id: 'desc' }, take: HISTORY_LINES } } as const satisfies Prisma.SubscriptionInclude;
+}
+
+export type TriggerRow = Prisma.TriggerGetPayload<{ include: typeof withSubscription }>;
+export type SubscriptionWithHistory = Prisma.SubscriptionGetPayload<{ include: ReturnType<typeof historyOf> }>;
+
+/** Turns rows into what the API shows. */
+export class TriggerViews {
+  constructor(
+    private readonly adapters: AdapterRegistry,
+    private readonly publicUrl: string,
+  ) {}
+
+  trigger(row: TriggerRow): TriggerView {
+    const subscription = row.feed.subscriptions[0];
+    return {
+      id: row.id,
+      name: row.name,
+      service: row.service,
+      type: row.type,
+      connectionId: row.connectionId,
+      config: row.config as JsonObject,
+      summary: this.summary(row),
+      runnableId: row.runnableId,
+      status: row.status as TriggerView['status'],
+      statusReason: row.statusCode === null ? null : { code: row.statusCode, message: row.statusMessage ?? '' },
+      callbackUrl: subscription ? hookUrl(this.publicUrl, subscription.key) : '',
+      subscription: subscription ? this.subscription(subscription) : null,
+      createdAt: iso(row.createdAt),
+      updatedAt: iso(row.updatedAt),
+      version: row.version,
+    };
+  }
+
+  subscription(row: SubscriptionWithHistory): SubscriptionView {
+    const type = this.adapters.get(row.service)?.triggerTypes[row.triggerType];
+    return {
+      id: row.id,
+      feedId: row.feedId,
+      service: row.service,
+      resource: row.resource,
+      status: row.status as SubscriptionView['status'],
+      since: iso(row.statusSince),
+      reason: row.reasonCode === null ? null : { code: row.reasonCode, message: row.reasonMessage ?? '' },
+      externalId: row.externalId,
+      verified: type ? schemeOf(type, row.want as JsonObject).kind !== 'none' : false,
+      attempts: row.attempts,
+      nextAttemptAt: isoOrNull(row.nextAttemptAt),
+      tombstone: row.status === 'removing',
+      history: row.history.map((line) => ({
+        at: iso(line.at),
+        status: line.status,
+        reason: line.reasonCode === null ? null : { code: line.reasonCode, message: line.reasonMessage ?? '' },
+      })),
+    };
+  }
+
+  /** An adapter that was taken out, or changed its config since, must not make a trigger unreadable. */
+  private summary(row: TriggerRow): string {
+    try {
+      return this.adapters.get(row.service)?.triggerTypes[row.type]?.summary(row.config as never) ?? row.type;
+    } catch {
+      return row.type;
+    }
+  }
+}
