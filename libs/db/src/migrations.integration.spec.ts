@@ -59,6 +59,19 @@ describe('applyMigrations', () => {
   });
 });
 
+describe('an unusable database', () => {
+  it('is named without the password of its URL', async () => {
+    const url = new URL(database.url);
+    url.password = 'geheim';
+    url.pathname = '/vane_no_such_database';
+    const refusal = applyMigrations({ databaseUrl: url.href });
+    await expect(refusal).rejects.toThrow(/^Database vane_no_such_database on .* does not exist\); check VANE_DATABASE_URL/);
+    await expect(refusal).rejects.not.toThrow('geheim');
+    const unreachable = applyMigrations({ databaseUrl: 'postgres://vane:geheim@localhost:1/vane' });
+    await expect(unreachable).rejects.toThrow(/^Database vane on localhost:1 cannot be used \(.*ECONNREFUSED/);
+  });
+});
+
 describe('diffMigration', () => {
   it('finds that the migrations agree with schema.prisma and leaves no database behind', async () => {
     const shadows = `SELECT datname FROM pg_database WHERE datname LIKE 'vane\\_shadow\\_%' ORDER BY datname`;

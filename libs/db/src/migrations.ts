@@ -60,7 +60,9 @@ export async function applyMigrations(options: {
   const lock = new pg.Client({ connectionString: options.databaseUrl, application_name: 'vane-migrate' });
   lock.on('error', () => undefined);
   try {
-    await lock.connect();
+    await lock.connect().catch((error: unknown) => {
+      throw unreachable(options.databaseUrl, error);
+    });
     await lock.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
     const applied = await withSchemaEngine({ schema, pool }, async (engine, trace) => {
       for (const migrationName of await failedMigrations(pool)) {
@@ -92,7 +94,9 @@ export async function diffMigration(options: { databaseUrl: string; schema?: str
   url.pathname = `/${name}`;
   const pool = singleConnection(options.databaseUrl);
   try {
-    await pool.query(`CREATE DATABASE "${name}" TEMPLATE template0`);
+    await pool.query(`CREATE DATABASE "${name}" TEMPLATE template0`).catch((error: unknown) => {
+      throw unreachable(options.databaseUrl, error);
+    });
     const shadow = singleConnection(url.href);
     try {
       return await withSchemaEngine({ schema, pool, shadow }, async (engine, trace) => {
@@ -137,4 +141,16 @@ async function migrationError(pool: pg.Pool, cause: unknown): Promise<Error> {
   return new Error(`${what}: ${messageOf(cause)}`, { cause });
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Names the server and the database, never the user or the password of the URL. */
+function unreachable(databaseUrl: string, cause: unknown): Error {
+  const { host, pathname } = new URL(databaseUrl);
+  return new Error(`Database ${pathname.slice(1)} on ${host} cannot be used (${messageOf(cause)}); check VANE_DATABASE_URL and that Postgres runs.`, {
+    cause,
+  });
+}
+
+/** A host with several addresses fails with an AggregateError, whose own message is empty. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}

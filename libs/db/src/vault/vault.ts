@@ -12,7 +12,8 @@ const PURPOSE = 'vane column v1';
 
 /**
  * Encrypts columns: AES-256-GCM under a data key per workspace (or the instance), which a ring of keys from the
- * configuration wraps. Text form: `v1.<data key id>.<nonce>.<ciphertext and tag>`. Every failure is a VaultError.
+ * configuration wraps. Text form: `v1.<data key id>.<nonce>.<ciphertext and tag>`. Throws a
+ * VaultError, or the database's own error when a data key cannot be read.
  */
 export class Vault {
   private readonly ring: SymmetricRing;
