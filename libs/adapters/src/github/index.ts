@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { defineAdapter } from '@vane/kit';
+import { errorMessage } from './answers.js';
+import { oauth } from './oauth.js';
+import { repository } from './repository.js';
+
+/** GitHub and GitHub Enterprise Server: events of a repository. */
+export const adapter = defineAdapter({
+  id: 'github',
+  label: 'GitHub',
+  docsUrl: 'https://docs.github.com/en/webhooks',
+  icon: readFileSync(new URL('./icon.svg', import.meta.url), 'utf8'),
+  hosts: { web: 'https://github.com', api: 'https://api.github.com' },
+  setupSteps: [
+    'On GitHub open Settings > Developer settings > OAuth Apps and choose "New OAuth app".',
+    'Enter the redirect URI that Vane shows as "Authorization callback URL".',
+    'Generate a client secret, and enter client id and secret here.',
+    'Connect an account that administers the repositories whose events you want.',
+    'GitHub Enterprise Server: set the host web to https://HOST and the host api to https://HOST/api/v3.',
+  ],
+  oauth,
+  errorMessage,
+  triggerTypes: { repository },
+});

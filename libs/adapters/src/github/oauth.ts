@@ -1,0 +1,27 @@
+import type { OAuthProfile } from '@vane/kit';
+import { readAs, request, user } from './answers.js';
+
+/** https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps */
+export const oauth: OAuthProfile = {
+  authorize: { host: 'web', path: '/login/oauth/authorize' },
+  token: { host: 'web', path: '/login/oauth/access_token' },
+  clientAuth: 'body',
+  baseScopes: [],
+  grantedScopeSeparator: ',',
+  errorLocation: '200-body',
+  // Tokens of an OAuth App last and come without a refresh token; those of a GitHub App come with one that is used once.
+  refresh: 'rotating',
+  // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
+  deadGrantCodes: ['bad_refresh_token'],
+  async identity(http) {
+    const answer = await request(http, { method: 'GET', path: '/user' });
+    const { id, login } = readAs(user, answer.json, 'an account');
+    const scopes = answer.headers['x-oauth-scopes'];
+    return {
+      accountId: String(id),
+      accountLabel: login,
+      // The header is missing for tokens of a GitHub App: what they may do is not said in scopes.
+      ...(scopes === undefined ? {} : { scopes: scopes.split(',').map((scope) => scope.trim()).filter((scope) => scope !== '') }),
+    };
+  },
+};
