@@ -31,7 +31,8 @@ export class Intake {
 
   async take(batch: { header: DeliveryHeader; body: Buffer }[]): Promise<void> {
     if (batch.length === 0) return;
-    const deliveries = batch.map(({ header, body }) => normaliseDelivery(this.adapters, header, body));
+    const wants = await this.wants(batch.map(({ header }) => header.subscriptionId));
+    const deliveries = batch.map(({ header, body }) => normaliseDelivery(this.adapters, header, body, wants.get(header.subscriptionId)));
     const queued = await this.database.transaction(async (tx) => {
       await this.insertDeliveries(tx, deliveries);
       const { fresh, repeated } = await this.takeIdentities(tx, deliveries);
@@ -49,6 +50,14 @@ export class Intake {
       this.insertDeliveries(tx, [{ header: { ...header, status: 'unprocessable', reason: storable(reason).slice(0, 300) }, body, events: [] }]),
     );
     this.taken.inc({ kind: 'set_aside' });
+  }
+
+  private async wants(subscriptionIds: string[]): Promise<Map<string, JsonObject>> {
+    const { rows } = await this.database.pool.query<{ id: string; want: JsonObject }>(
+      'SELECT id, want FROM subscription WHERE id = ANY($1)',
+      [[...new Set(subscriptionIds)]],
+    );
+    return new Map(rows.map((row) => [row.id, row.want]));
   }
 
   private async insertDeliveries(tx: PoolClient, deliveries: IncomingDelivery[]): Promise<void> {

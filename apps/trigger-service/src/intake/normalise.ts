@@ -1,6 +1,6 @@
 import type { AdapterRegistry } from '@vane/adapters';
 import type { DeliveryHeader } from '@vane/contracts';
-import { dedupeKeyOf, type NormalisedEvent } from '@vane/kit';
+import { dedupeKeyOf, type JsonObject, type NormalisedEvent } from '@vane/kit';
 
 /** An event ready to be stored: its identity within the feed is decided. */
 export type IncomingEvent = NormalisedEvent & { dedupeKey: string; index: number };
@@ -13,12 +13,19 @@ const REASON_CHARS = 300;
  * Turns an accepted delivery into its events. What the adapter cannot read is kept as `unprocessable`, with the reason:
  * the sender was authentic, so it is ours to look at and not to be lost.
  */
-export function normaliseDelivery(adapters: AdapterRegistry, header: DeliveryHeader, body: Buffer): IncomingDelivery {
+export function normaliseDelivery(
+  adapters: AdapterRegistry,
+  header: DeliveryHeader,
+  body: Buffer,
+  want: JsonObject | undefined,
+): IncomingDelivery {
   if (header.status !== 'accepted') return { header, body, events: [] };
   try {
     const webhook = adapters.get(header.service)?.triggerTypes[header.triggerType]?.webhook;
     if (!webhook) throw new Error(`No adapter for ${header.service}/${header.triggerType} is installed.`);
-    const events = webhook.normalise({ headers: header.headers, body, receivedAt: header.receivedAt }).map((event, index) => ({
+    if (!want) throw new Error('The subscription of this delivery is not there any more.');
+    const request = { headers: header.headers, body, receivedAt: header.receivedAt };
+    const events = webhook.normalise(request, want).map((event, index) => ({
       ...event,
       type: storable(event.type),
       dedupeKey: storable(dedupeKeyOf(event, header.id, index)),
