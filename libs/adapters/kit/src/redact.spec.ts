@@ -19,12 +19,14 @@ describe('cutting members', () => {
     ['{"a/b":1,"m~n":2,"":3}', ['/a~1b', '/m~0n', '/'], '{}', { '/a~1b': 1, '/m~0n': 2, '/': 3 }],
     ['{"~1":1,"/":2}', ['/~01'], '{"/":2}', { '/~01': 1 }],
     ['{"a":{"b":1,"c":2}}', ['/a', '/a/b'], '{}', { '/a': { b: 1, c: 2 }, '/a/b': 1 }],
+    ['{"a":{"b":1}}', ['/a', '/a/c'], '{}', { '/a': { b: 1 } }],
+    ['{"a":{"b":1}}', ['/a', '/a/constructor'], '{}', { '/a': { b: 1 } }],
     ['{"a":1}', [''], 'null', { '': { a: 1 } }],
     [' { "a" : "x,}\\"" , "b" : 1 } ', ['/a'], '{"b" : 1}', { '/a': 'x,}"' }],
     ['{"\\u0061uth":"t","b":1}', ['/auth'], '{"b":1}', { '/auth': 't' }],
     ['{"__proto__":{"t":1},"b":1}', ['/__proto__/t'], '{"__proto__":{},"b":1}', { '/__proto__/t': 1 }],
   ])('%s without %j', (body, pointers, left, cut) => {
-    expect(cutting(body, ...pointers)).toEqual({ body: left, cut });
+    expect(cutting(body, ...pointers)).toStrictEqual({ body: left, cut });
   });
 
   it('cuts every repetition of a member, also below a repeated parent', () => {

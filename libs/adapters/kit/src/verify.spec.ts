@@ -195,6 +195,7 @@ describe('Standard Webhooks lists', () => {
     ['entries of other versions are passed over', `v1a,AAAA v2,BBBB ${good}`, 'accepted by 0'],
     ['a right signature under another version does not count', good.replace('v1,', 'v2,'), 'malformed_signature'],
     ['a version that only starts alike does not count', good.replace('v1,', 'v1a,'), 'malformed_signature'],
+    ['a version with another separator does not count', good.replace('v1,', 'v1='), 'malformed_signature'],
     ['without a version', good.slice(3), 'malformed_signature'],
     ['without padding', good.replace(/=+$/, ''), 'malformed_signature'],
     ['in the URL alphabet', `v1,${Buffer.alloc(32, 255).toString('base64url')}=`, 'malformed_signature'],

@@ -3,9 +3,8 @@ import { z } from 'zod';
 
 const headerName = z
   .string()
-  .trim()
-  .toLowerCase()
-  .regex(/^[!#$%&'*+\-.^_`|~0-9a-z]{1,100}$/, 'is not a header name');
+  .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/, 'is not a header name')
+  .toLowerCase();
 
 const pointer = z
   .string()
