@@ -51,7 +51,7 @@ async function answerRequest(operation: RestOperation, request: FastifyRequest, 
   const ask = () => askOwner(operation, input, callFrom(request, identity, key), dependencies);
   if (key === undefined) return ask();
   const call = { tokenId: identity.tokenId, key, fingerprint: fingerprintOf(operation, input) };
-  return once(dependencies.idempotency, operation, call, () =>
+  return once(dependencies, operation, call, () =>
     ask().catch((error: unknown) => problemAnswer(callersError(error, request, dependencies.logger), request.correlationId)),
   );
 }

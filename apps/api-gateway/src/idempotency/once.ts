@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { VaneError } from '@vane/contracts';
+import type { Logger } from '@vane/runtime';
 import type { Answer } from '../http/problem.js';
 import type { RestOperation } from '../http/input.js';
 import type { IdempotencyStore, KeyedCall } from './store.js';
@@ -27,7 +28,7 @@ export const fingerprintOf = (operation: RestOperation, input: Record<string, un
  * place of what the operation shows only once. Answers from 500 up, and 429, are not kept.
  */
 export async function once(
-  store: IdempotencyStore,
+  { idempotency: store, logger }: { idempotency: IdempotencyStore; logger: Logger },
   operation: RestOperation,
   call: KeyedCall,
   run: () => Promise<Answer>,
@@ -36,16 +37,18 @@ export async function once(
   if (claim.kind === 'replay') {
     return { ...claim.answer, headers: { ...claim.answer.headers, 'idempotency-replayed': 'true' } };
   }
-  let answer: Answer;
+  // What was done is told even if it cannot be noted: then the key is free again when the lease ends.
+  const note = (work: Promise<void>) =>
+    work.catch((error: unknown) => logger.warn({ err: error, operation: operation.name }, 'idempotency key not settled'));
   try {
-    answer = await run();
+    const answer = await run();
+    const keep = worthKeeping(answer);
+    await note(keep ? store.keep(call, claim.lockedUntil, withoutRevealed(operation, answer)) : store.release(call, claim.lockedUntil));
+    return answer;
   } catch (error) {
-    await store.release(call, claim.lockedUntil);
+    await note(store.release(call, claim.lockedUntil));
     throw error;
   }
-  if (worthKeeping(answer)) await store.keep(call, claim.lockedUntil, withoutRevealed(operation, answer));
-  else await store.release(call, claim.lockedUntil);
-  return answer;
 }
 
 /** The answer as it may be stored. */
@@ -59,7 +62,7 @@ export function withoutRevealed({ http }: RestOperation, answer: Answer): Answer
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  // Pairs rather than an object, which would put names that look like numbers first again.
-  return entries.map(([name, member]) => [name, sorted(member)]);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  // In a wrapping of its own, which tells it from an array; pairs, because an object puts names like "1" first again.
+  return { members: members.map(([name, member]) => [name, sorted(member)]) };
 }

@@ -63,7 +63,7 @@ function entryOf(operation: RestOperation, input: JsonSchema, output: JsonSchema
     ...bodyOf(operation, input),
     responses: {
       [typeof http.status === 'function' ? '2XX' : String(http.status ?? 200)]: {
-        description: 'Done; 202 where the summary says that something is still under way',
+        description: typeof http.status === 'function' ? 'Done, or 202: accepted, and still under way' : 'Done',
         headers: headersOf(operation, output, components),
         content: { 'application/json': { schema: output } },
       },
@@ -115,8 +115,10 @@ function headersOf(operation: RestOperation, output: JsonSchema, components: Rec
 }
 
 /** Errors that the gateway itself answers with; owners add their own, which `default` stands for. */
-function problemsOf({ mutates, http }: RestOperation): JsonSchema {
-  const statuses = [400, 401, 403, 404, 503, 504, ...(mutates ? [409] : []), ...(http.ifMatch ? [428] : []), ...(readsQuery({ http } as RestOperation) ? [] : [413, 415])];
+function problemsOf(operation: RestOperation): JsonSchema {
+  const { mutates, http } = operation;
+  const withBody = readsQuery(operation) ? [] : [413, 415];
+  const statuses = [400, 401, 403, 404, 503, 504, ...(mutates ? [409] : []), ...(http.ifMatch ? [428] : []), ...withBody];
   const problem = { $ref: '#/components/responses/Problem' };
   return Object.fromEntries([...statuses.sort((a, b) => a - b).map(String), 'default'].map((status) => [status, problem]));
 }
