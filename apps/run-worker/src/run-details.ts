@@ -1,0 +1,80 @@
+import type { Database } from '@vane/db';
+import type { Claim } from './run-store.js';
+
+/** All that an attempt needs of other tables; a part that was deleted meanwhile is null. */
+export type RunDetails = {
+  replay: number;
+  /** Attempts of this run that were cut off. */
+  interruptions: number;
+  runnable: { id: string; spec: unknown; retry: unknown; secretSealed: string | null } | null;
+  trigger: { id: string; name: string; config: Record<string, unknown> } | null;
+  event: {
+    id: string;
+    type: string;
+    service: string;
+    occurredAt: Date | null;
+    receivedAt: Date;
+    /** JSON as it was stored: numbers too large for JavaScript are still whole here. */
+    payload: string;
+  } | null;
+  auth: { deliveryId: string; sealed: string; until: Date } | null;
+};
+
+type Row = {
+  replay: number;
+  interruptions: number;
+  runnable_id: string | null;
+  spec: unknown;
+  retry: unknown;
+  secret_sealed: string | null;
+  trigger_id: string | null;
+  trigger_name: string;
+  config: Record<string, unknown>;
+  event_id: string | null;
+  type: string;
+  service: string;
+  occurred_at: Date | null;
+  received_at: Date;
+  payload: string;
+  delivery_id: string | null;
+  sealed_auth: string;
+  auth_until: Date;
+};
+
+const DETAILS = `
+  SELECT r.replay,
+         (SELECT count(*)::int FROM attempt a
+           WHERE a.workspace_id = r.workspace_id AND a.run_id = r.id AND a.outcome = 'interrupted') AS interruptions,
+         rb.id AS runnable_id, rb.spec, rb.retry, rb.secret_sealed,
+         t.id AS trigger_id, t.name AS trigger_name, t.config,
+         e.id AS event_id, e.type, e.service, e.occurred_at, e.received_at, e.payload::text AS payload,
+         d.id AS delivery_id, d.sealed_auth, d.auth_until
+    FROM run r
+    LEFT JOIN runnable rb ON rb.workspace_id = r.workspace_id AND rb.id = r.runnable_id AND rb.deleted_at IS NULL
+    LEFT JOIN trigger t ON t.workspace_id = r.workspace_id AND t.id = r.trigger_id
+    LEFT JOIN event e ON e.workspace_id = r.workspace_id AND e.id = r.event_id AND e.received_at = r.event_received_at
+    LEFT JOIN delivery d ON d.workspace_id = e.workspace_id AND d.id = e.delivery_id
+          AND d.sealed_auth IS NOT NULL AND d.auth_until IS NOT NULL
+   WHERE r.workspace_id = $1 AND r.id = $2`;
+
+/** Reads what a claimed run is about, in one query. */
+export async function readRunDetails(database: Database, claim: Claim): Promise<RunDetails> {
+  const row = (await database.pool.query<Row>(DETAILS, [claim.workspaceId, claim.runId])).rows[0];
+  if (!row) throw new Error(`Run ${claim.runId} was removed while it was claimed.`);
+  return {
+    replay: row.replay,
+    interruptions: row.interruptions,
+    runnable: row.runnable_id === null ? null : { id: row.runnable_id, spec: row.spec, retry: row.retry, secretSealed: row.secret_sealed },
+    trigger: row.trigger_id === null ? null : { id: row.trigger_id, name: row.trigger_name, config: row.config },
+    event: row.event_id === null ? null : { ...eventOf(row), id: row.event_id },
+    auth: row.delivery_id === null ? null : { deliveryId: row.delivery_id, sealed: row.sealed_auth, until: row.auth_until },
+  };
+}
+
+const eventOf = (row: Row) => ({
+  type: row.type,
+  service: row.service,
+  occurredAt: row.occurred_at,
+  receivedAt: row.received_at,
+  payload: row.payload,
+});

@@ -1,0 +1,34 @@
+import {
+  ensurePartitions,
+  reconcileRuns,
+  refreshDueTokens,
+  relayInbox,
+  sweepSubscriptions,
+  type CallContext,
+  type Operation,
+  type SCHEDULES,
+} from '@vane/contracts';
+import type { Bus } from '@vane/runtime';
+import type { z } from 'zod';
+
+export type ScheduledOperation = (typeof SCHEDULES)[number]['name'];
+
+/** One call to an operation's owner; `done` counts what was done, `more` says that there is more of it now. */
+export type Ask = (bus: Bus, call: CallContext) => Promise<{ more: boolean; done: number }>;
+
+function ask<O extends Operation>(operation: O, input: z.input<O['input']>, done: (output: z.output<O['output']>) => number): Ask {
+  return async (bus, call) => {
+    const output = await bus.ask(operation, input, call);
+    const more = (output as { more?: boolean }).more === true;
+    return { more, done: done(output as z.output<O['output']>) };
+  };
+}
+
+/** What is asked for each schedule, in steps that end well before the operation's deadline. */
+export const WORK: Record<ScheduledOperation, Ask> = {
+  'subscriptions.sweep': ask(sweepSubscriptions, { limit: 50 }, ({ settled }) => settled),
+  'connections.refresh-due': ask(refreshDueTokens, { limit: 50 }, ({ refreshed, failed }) => refreshed + failed),
+  'inbox.relay': ask(relayInbox, { limit: 500 }, ({ relayed }) => relayed),
+  'runs.reconcile': ask(reconcileRuns, { limit: 1000 }, ({ requeued }) => requeued),
+  'partitions.ensure': ask(ensurePartitions, {}, ({ created }) => created.length),
+};
