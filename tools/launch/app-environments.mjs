@@ -13,12 +13,12 @@ import { variableSuffix } from './ports.mjs';
  * @type {Record<AppName, Needs>}
  */
 export const appNeeds = {
-  'api-gateway': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_BOOTSTRAP_TOKEN'] },
+  'api-gateway': { urls: ['database', 'nats'], secrets: ['VANE_BOOTSTRAP_TOKEN'] },
   'webhook-ingress': {
     urls: ['database', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'], options: ['INGRESS_DURABILITY'],
   },
   'oauth-service': { urls: ['database', 'nats'], secrets: ['VANE_KEYS_OAUTH'] },
-  'trigger-service': { urls: ['database', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'] },
+  'trigger-service': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'] },
   'sync-worker': { urls: ['redis', 'nats'], secrets: [] },
   'run-worker': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_DATA_PRIVATE'] },
 };

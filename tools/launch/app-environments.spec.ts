@@ -23,7 +23,7 @@ describe('each key reaches only the apps that need it', () => {
     ['VANE_INGRESS_KEY_SECRET', ['trigger-service', 'webhook-ingress']],
     ['VANE_BOOTSTRAP_TOKEN', ['api-gateway']],
     ['VANE_DATABASE_URL', ['api-gateway', 'oauth-service', 'run-worker', 'trigger-service', 'webhook-ingress']],
-    ['VANE_REDIS_URL', ['api-gateway', 'run-worker', 'sync-worker']],
+    ['VANE_REDIS_URL', ['run-worker', 'sync-worker', 'trigger-service']],
   ])('%s: %j', (name, apps) => {
     expect(holders(name)).toEqual(apps);
     expect(holders(name, { [name]: 'given from outside' })).toEqual(apps);

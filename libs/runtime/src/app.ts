@@ -91,7 +91,8 @@ function addOperationalRoutes(fastify: FastifyInstance, health: Health, metrics:
 
 /** Runs `main` and ends the process with a sentence when the app cannot start. */
 export function runMain(name: AppName, main: () => Promise<unknown>): void {
-  main().catch((error: unknown) => {
+  const started = async () => main();
+  started().catch((error: unknown) => {
     process.stderr.write(`${name} cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   });
