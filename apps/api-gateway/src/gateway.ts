@@ -7,7 +7,7 @@ import { Authoriser } from './access/authoriser.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
 import type { GatewaySettings } from './config.js';
 import { GatewayModule } from './gateway.module.js';
-import { addGate } from './http/gate.js';
+import { addGate, createGate } from './http/gate.js';
 import { addRestRoutes, API_PATH } from './http/rest-routes.js';
 import { addUnknownRoutes } from './http/unknown-routes.js';
 import { IdempotencyStore } from './idempotency/store.js';
@@ -32,9 +32,10 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
   const https = settings.VANE_API_URL.startsWith('https:');
   const bus = app.get(Bus);
   const logger = app.get(Logger);
+  const gate = createGate(fastify, { logger, metrics: app.get(Metrics), https });
+  addUnknownRoutes(fastify, gate);
   await fastify.register(async (scope) => {
-    addGate(scope, { logger, metrics: app.get(Metrics), https });
-    addUnknownRoutes(scope);
+    addGate(scope, gate);
     addBrowserRoutes(scope, { bus, logger, https });
     addOpenApiRoute(scope);
     addRestRoutes(scope, {

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { VaneError } from '@vane/contracts';
 import { createLogger, Metrics } from '@vane/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
-import { addGate } from './gate.js';
+import { addGate, createGate } from './gate.js';
 import { addUnknownRoutes } from './unknown-routes.js';
 
 let server: FastifyInstance;
@@ -19,9 +19,11 @@ beforeEach(async () => {
     },
   });
   server = fastify({ bodyLimit: 100 });
+  const logger = createLogger({ app: 'test', level: 'info' }, destination);
+  const gate = createGate(server, { logger, metrics: new Metrics(), https: false });
+  addUnknownRoutes(server, gate);
   await server.register(async (scope) => {
-    addGate(scope, { logger: createLogger({ app: 'test', level: 'info' }, destination), metrics: new Metrics(), https: false });
-    addUnknownRoutes(scope);
+    addGate(scope, gate);
     scope.get('/oauth/start/:ticket', { config: { operation: 'start' }, handler: async () => ({ ok: true }) });
     scope.get('/fault', () => {
       throw new Error('password=hunter2 is wrong');
@@ -49,7 +51,7 @@ describe('the log', () => {
   test('does not repeat the URL of a route that is not known', async () => {
     await fetch(`${url}/oauth/callbackk?code=secret-code`).then((reply) => reply.text());
     await server.close();
-    expect(lineOf('request answered')).toMatchObject({ route: '/*', operation: 'unknown', status: 404 });
+    expect(lineOf('request answered')).toMatchObject({ route: 'unknown', operation: 'unknown', status: 404 });
     expect(JSON.stringify(lines)).not.toContain('secret');
   });
 
