@@ -1,2 +1,5 @@
 export { createTestDatabase } from './test-database.js';
 export type { TestDatabase } from './test-database.js';
+export * from './api-client.js';
+export * from './eventually.js';
+export * from './http-receiver.js';
