@@ -224,6 +224,18 @@ describe('Webhooks at GitHub', () => {
 });
 
 describe('The account at GitHub', () => {
+  it('must be authorised anew when the token endpoint answers as it does to a used refresh token', async () => {
+    const { fake } = await rigOf();
+    const { clientId, clientSecret } = fake.state.apps[0]!;
+    const response = await fetch(fake.url + adapter.oauth!.token.path, {
+      method: 'POST',
+      headers: { accept: 'application/json' },
+      body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: 'used', client_id: clientId, client_secret: clientSecret }),
+    });
+    expect([response.status, adapter.oauth?.errorLocation]).toEqual([200, '200-body']);
+    expect(adapter.oauth?.deadGrantCodes).toContain(((await response.json()) as { error: string }).error);
+  });
+
   it('is named with the scopes it granted', async () => {
     const { http } = await rigOf({}, ['admin:repo_hook', 'read:user']);
     expect(await adapter.oauth?.identity(http)).toEqual({ accountId: '583231', accountLabel: 'octocat', scopes: ['admin:repo_hook', 'read:user'] });

@@ -47,7 +47,7 @@ export const remote: RemoteApi<Want> = {
     const path = hookPath(resource, externalId);
     const { status } = await request(http, { method: 'DELETE', path, accept: [404] });
     if (status !== 404) return 'removed';
-    if (await this.get(http, resource, externalId)) throw hidden('forbidden', resource);
+    if (await remote.get(http, resource, externalId)) throw hidden('forbidden', resource);
     return 'gone';
   },
 };

@@ -1,0 +1,22 @@
+import type { OAuthProfile } from '@vane/kit';
+import { call, readAs, user } from './ocs.js';
+
+/** https://docs.nextcloud.com/server/latest/admin_manual/configuration_server/oauth2.html */
+export const oauth: OAuthProfile = {
+  authorize: { host: 'base', path: '/index.php/apps/oauth2/authorize' },
+  token: { host: 'base', path: '/index.php/apps/oauth2/api/v1/token' },
+  clientAuth: 'body',
+  // There are no scopes: a token is the whole account.
+  baseScopes: [],
+  grantedScopeSeparator: ' ',
+  errorLocation: 'status',
+  refresh: 'rotating',
+  // What it calls a refresh token that is unknown, expired or used; its `invalid_grant` is an unknown grant type
+  // (https://github.com/nextcloud/server/blob/master/apps/oauth2/lib/Controller/OauthApiController.php).
+  deadGrantCodes: ['invalid_request'],
+  async identity(http) {
+    const { data } = await call(http, { method: 'GET', path: '/ocs/v2.php/cloud/user' });
+    const { id, displayname } = readAs(user, data, 'an account');
+    return { accountId: id, accountLabel: displayname || id };
+  },
+};
