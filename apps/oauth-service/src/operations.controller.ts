@@ -1,4 +1,5 @@
 import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
 import {
   authorizeConnection,
   createIntegration,
@@ -60,7 +61,7 @@ export class AuthorisationsController {
   constructor(private readonly authorisations: AuthorisationsService) {}
 
   @Handles(authorizeConnection)
-  authorise(input: InputOf<typeof authorizeConnection>, call: CallContext) {
+  authorise(@Payload() input: InputOf<typeof authorizeConnection>, @Ctx() call: CallContext) {
     return this.authorisations.authorise(input, call);
   }
 
@@ -94,7 +95,7 @@ export class ConnectionsController {
   }
 
   @Handles(deleteConnection)
-  async delete({ workspace, connection }: InputOf<typeof deleteConnection>, call: CallContext) {
+  async delete(@Payload() { workspace, connection }: InputOf<typeof deleteConnection>, @Ctx() call: CallContext) {
     await this.connections.delete(workspace, connection, call);
     return OK;
   }

@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  authorizeConnection,
+  createIntegration,
+  deleteConnection,
+  deleteIntegration,
+  getAccessToken,
+  getConnection,
+  getIntegration,
+  listConnections,
+  listIntegrations,
+  updateIntegration,
+} from '@vane/contracts';
+import type { Adapter } from '@vane/kit';
+import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
+import { newBrowser } from './fixtures/browser.js';
+import { connect, enterIntegration, openStage, registryOf, type Stage } from './fixtures/oauth-stage.js';
+import { openTokenServer, type TokenServer } from './fixtures/token-server.js';
+
+const withoutOAuth: Adapter = { ...probe, id: 'no-oauth', oauth: undefined };
+let server: TokenServer;
+let stage: Stage;
+
+beforeAll(async () => {
+  server = await openTokenServer();
+  stage = await openStage({ allow: server.host, adapters: registryOf(probe, withoutOAuth) });
+});
+
+afterAll(async () => {
+  await stage?.close();
+  await server?.close();
+});
+
+const fields = () => ({ workspace: stage.workspace, service: probe.id, name: 'Ours', clientId: 'vane', clientSecret: 's3cret-s3cret' });
+
+describe('entering an integration', () => {
+  it('refuses a service nobody has an adapter for', async () => {
+    await expect(stage.ask(createIntegration, { ...fields(), service: 'nowhere' })).rejects.toMatchObject({ code: 'unknown_service' });
+  });
+
+  it('refuses a service that does not use OAuth', async () => {
+    await expect(stage.ask(createIntegration, { ...fields(), service: 'no-oauth' })).rejects.toMatchObject({
+      code: 'invalid_config', message: expect.stringContaining('does not use OAuth'),
+    });
+  });
+
+  it('demands the hosts a profile leaves open and refuses those it does not know, naming each', async () => {
+    await expect(stage.ask(createIntegration, { ...fields(), hosts: { web: 'https://example.com' } })).rejects.toMatchObject({
+      code: 'invalid_config', fields: [expect.objectContaining({ path: 'hosts.web' }), expect.objectContaining({ path: 'hosts.base' })],
+    });
+  });
+
+  it.each(['http://127.0.0.1:1', 'http://169.254.169.254/latest', 'https://user:pass@example.com', 'http://example.com', 'https://[::1]'])(
+    'refuses the host %s, which the egress guard blocks',
+    async (base) => {
+      await expect(stage.ask(createIntegration, { ...fields(), hosts: { base } })).rejects.toMatchObject({
+        code: 'url_not_allowed', fields: [expect.objectContaining({ path: 'hosts.base' })],
+      });
+    },
+  );
+
+  it('never shows the client secret', async () => {
+    const created = await stage.ask(createIntegration, { ...fields(), hosts: { base: `${server.url}/` } });
+    expect(created).toMatchObject({ version: 1, hosts: { base: server.url } });
+    const { items } = await stage.ask(listIntegrations, { workspace: stage.workspace });
+    expect(JSON.stringify([created, items])).not.toContain('s3cret');
+  });
+});
+
+describe('changing and deleting an integration', () => {
+  it('changes only the version that was read, and leaves alone what is left out', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const input = { workspace: stage.workspace, integration };
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 1, name: 'Renamed' })).resolves.toMatchObject({ name: 'Renamed', version: 2, clientId: 'vane' });
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 1, name: 'Late' })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: 'http://10.0.0.1' } })).rejects.toMatchObject({ code: 'url_not_allowed' });
+    await expect(stage.ask(getIntegration, input)).resolves.toMatchObject({ name: 'Renamed', version: 2, hosts: { base: server.url } });
+  });
+
+  it('lets one of two changes of the same version win', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const changes = ['a', 'b'].map((name) => stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, name }));
+    const outcomes = await Promise.allSettled(changes);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('refuses to delete one that connections use, with their number', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    await connect(stage, integration, newBrowser());
+    const input = { workspace: stage.workspace, integration };
+    await expect(stage.ask(deleteIntegration, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('1 connection') });
+  });
+
+  it('deletes an unused one and refuses its authorisations from then on', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const input = { workspace: stage.workspace, integration };
+    await stage.ask(authorizeConnection, input);
+    await expect(stage.ask(deleteIntegration, input)).resolves.toEqual({ ok: true });
+    await expect(stage.ask(getIntegration, input)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await stage.database.prisma.authorisation.count({ where: { integrationId: integration } })).toBe(0);
+  });
+
+  it('pages through the list, newest first, each one once', async () => {
+    const workspace = await stage.newWorkspace();
+    const made = [];
+    for (let index = 0; index < 5; index += 1) made.push((await enterIntegration({ ...stage, workspace }, probe.id, server.url)).id);
+    const seen: string[] = [];
+    for (let cursor: string | undefined, more = true; more; ) {
+      const { items, next } = await stage.ask(listIntegrations, { workspace, limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+      seen.push(...items.map(({ id }) => id));
+      more = next !== null;
+      cursor = next ?? undefined;
+    }
+    expect(seen).toEqual(made.reverse());
+  });
+});
+
+describe('deleting a connection', () => {
+  const uses = { triggers: 0, tombstones: 0 };
+
+  beforeAll(() => {
+    const subject = `${stage.bus.prefix}.rpc.trigger-service.triggers.count-by-connection`;
+    stage.bus.connection().subscribe(subject, { callback: (_error, message) => void message.respond(JSON.stringify({ ok: true, output: uses })) });
+  });
+
+  it('refuses while triggers or subscriptions still need it, with numbers, and deletes it after', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const input = { workspace: stage.workspace, connection };
+    uses.triggers = 3;
+    await expect(stage.ask(deleteConnection, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('3 triggers') });
+    Object.assign(uses, { triggers: 0, tombstones: 1 });
+    await expect(stage.ask(deleteConnection, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('1 subscription') });
+    uses.tombstones = 0;
+    await expect(stage.ask(deleteConnection, input)).resolves.toEqual({ ok: true });
+    await expect(stage.ask(getConnection, input)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(stage.ask(deleteIntegration, { workspace: stage.workspace, integration })).resolves.toEqual({ ok: true });
+  });
+});
+
+describe('another workspace', () => {
+  it('does not find integrations and connections of this one', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const workspace = await stage.newWorkspace();
+    const notFound = { code: 'not_found' };
+    await expect(stage.ask(getIntegration, { workspace, integration })).rejects.toMatchObject(notFound);
+    await expect(stage.ask(updateIntegration, { workspace, integration, ifMatch: 1, name: 'x' })).rejects.toMatchObject(notFound);
+    await expect(stage.ask(deleteIntegration, { workspace, integration })).rejects.toMatchObject(notFound);
+    await expect(stage.ask(authorizeConnection, { workspace, integration })).rejects.toMatchObject(notFound);
+    await expect(stage.ask(getConnection, { workspace, connection })).rejects.toMatchObject(notFound);
+    await expect(stage.ask(deleteConnection, { workspace, connection })).rejects.toMatchObject(notFound);
+    await expect(stage.ask(getAccessToken, { workspace, connection })).rejects.toMatchObject(notFound);
+    expect((await stage.ask(listIntegrations, { workspace })).items).toEqual([]);
+    expect((await stage.ask(listConnections, { workspace })).items).toEqual([]);
+    await expect(stage.ask(getConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ id: connection });
+  });
+});
