@@ -24,7 +24,7 @@ export default {
   transform: { '^.+\\.ts$': ['@swc/jest', { ...swc, swcrc: false, module: { type: 'es6' } }] },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testEnvironmentOptions: { customExportConditions: ['@vane/source', 'node', 'node-addons'] },
-  ...(tier === 'e2e' ? { globalSetup: '<rootDir>/e2e/src/global-setup.ts', globalTeardown: '<rootDir>/e2e/src/global-teardown.ts' } : {}),
+  ...(tier === 'e2e' ? { globalSetup: '<rootDir>/e2e/global-setup.mjs', globalTeardown: '<rootDir>/e2e/global-teardown.mjs' } : {}),
   maxWorkers: tier === 'unit' ? 2 : 1,
   testTimeout: tier === 'unit' ? 10_000 : 60_000,
 };

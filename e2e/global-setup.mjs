@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startInstance } from '../../tools/launch/index.mjs';
+import { startInstance } from '../tools/launch/index.mjs';
 
 /**
  * Starts the whole of Vane once for the end-to-end tier, as processes of their own: own database, prefix and ports, two
  * ingresses, the probe adapters. Specs that kill something start an instance of their own.
  */
-export default async function setup(): Promise<void> {
+export default async function setup() {
   const name = `e2e_${randomBytes(5).toString('hex')}`;
   const dir = mkdtempSync(join(tmpdir(), 'vane-e2e-'));
   const instance = await startInstance({
@@ -21,7 +21,7 @@ export default async function setup(): Promise<void> {
       VANE_PORTS: 'free',
       VANE_SCALE: 'webhook-ingress=2',
       VANE_EGRESS_ALLOW: '127.0.0.1',
-      VANE_EXTRA_ADAPTERS: join(import.meta.dirname, '../../libs/testing/dist/probe/probe-adapter.js'),
+      VANE_EXTRA_ADAPTERS: join(import.meta.dirname, '../libs/testing/dist/probe/oauth-probe.js'),
       LOG_LEVEL: 'info',
     },
     say: () => undefined,

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { deliveryStream } from '@vane/runtime';
+import { Redis } from 'ioredis';
+import { dropDatabase, stopSupervisor } from '../tools/launch/index.mjs';
+
+/** Stops the system of the tier and removes what it left on shared servers: database, stream and keys of its own. */
+export default async function teardown() {
+  const file = process.env.VANE_E2E_SYSTEM;
+  if (!file) return;
+  const { prefix, urls } = JSON.parse(readFileSync(file, 'utf8'));
+  await stopSupervisor(dirname(file));
+  await removeStream(urls.nats, prefix);
+  await removeKeys(urls.redis, prefix);
+  await dropDatabase(urls.database);
+}
+
+async function removeStream(url, prefix) {
+  const nats = await connect({ servers: url });
+  await (await jetstreamManager(nats)).streams.delete(deliveryStream(prefix)).catch(() => undefined);
+  await nats.close();
+}
+
+async function removeKeys(url, prefix) {
+  const redis = new Redis(url);
+  for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 500 })) {
+    if (keys.length > 0) await redis.del(...keys);
+  }
+  redis.disconnect();
+}
