@@ -15,5 +15,9 @@ export type Settings = ReturnType<typeof readConfig>;
 
 /** The settings of this app out of environment variables; throws one error that names every wrong one. */
 export function readConfig(environment: Record<string, string | undefined> = process.env) {
-  return readSettings(shape, environment);
+  const settings = readSettings(shape, environment);
+  if (settings.VANE_ENV === 'production' && settings.VANE_EXTRA_ADAPTERS.length > 0) {
+    throw new Error('VANE_EXTRA_ADAPTERS is for development and tests. Leave it out in production.');
+  }
+  return settings;
 }

@@ -34,6 +34,11 @@ export class RefreshReport {
     this.logger[level]({ connectionId: row.id, workspaceId: row.workspaceId, service: row.service, outcome }, 'token refresh ended');
   }
 
+  /** A fault of ours, not of the service. */
+  unexpected(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, error: unknown): void {
+    this.logger.error({ err: error, connectionId: row.id, workspaceId: row.workspaceId }, 'token refresh failed unexpectedly');
+  }
+
   changed(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, status: string): void {
     this.bus.publishSignal(connectionChanged, { workspaceId: row.workspaceId, connectionId: row.id, status });
   }

@@ -5,7 +5,7 @@ import { Clock } from '@vane/runtime';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { hostsOf } from './integrations.service.js';
 import { ServiceCatalog } from './service-catalog.js';
-import { RefreshReport, TokenRefresher } from './token-refresher.js';
+import { RefreshReport, TokenRefresher, type RefreshOutcome } from './token-refresher.js';
 
 type AccessToken = OutputOf<typeof getAccessToken>;
 
@@ -13,6 +13,8 @@ type AccessToken = OutputOf<typeof getAccessToken>;
 const EXPIRES_SOON_MS = 60_000;
 /** Longer than a lease, so that a waiting caller outlives a holder that died; shorter than the operation's deadline. */
 const WAIT_MS = 20_000;
+/** A caller who has waited this long starts no refresh any more: its answer would come after the operation's deadline. */
+const START_WITHIN_MS = 16_000;
 const POLL_MS = 120;
 const PARALLEL_REFRESHES = 8;
 /** After this much of a batch no further refresh is started, so that the last one ends within the operation's deadline. */
@@ -31,7 +33,7 @@ export class TokensService {
 
   /** @throws VaneError `not_found`, `connection_auth_required`, `oauth_exchange_failed`, `service_unavailable` */
   async current({ workspace, connection, rejectedGeneration }: InputOf<typeof getAccessToken>): Promise<AccessToken> {
-    const giveUpAt = performance.now() + WAIT_MS;
+    const began = performance.now();
     for (;;) {
       const row = await this.store.row(workspace, connection);
       const { usable, refresh } = this.judge(row, rejectedGeneration);
@@ -45,13 +47,11 @@ export class TokensService {
         if (usable) return this.handOut(row);
         throw this.pausedError(row, paused);
       }
-      const outcome = await this.refresher.refresh(row).catch((error: unknown) => {
-        if (!usable) throw error;
-        return 'failed' as const;
-      });
+      const waited = performance.now() - began;
+      const outcome = waited < START_WITHIN_MS ? await this.attempt(row, usable) : 'busy';
       if (outcome === 'failed') return this.handOut(row);
       if (outcome !== 'busy') continue;
-      if (performance.now() >= giveUpAt) {
+      if (waited >= WAIT_MS) {
         if (usable) return this.handOut(row);
         throw new VaneError('service_unavailable', 'The token of this connection is still being refreshed. Try again shortly.', { retryAfterMs: 5_000 });
       }
@@ -76,12 +76,23 @@ export class TokensService {
           if (outcome === 'dead_grant') counts.failed += 1;
         } catch (error) {
           counts.failed += 1;
-          if (error instanceof VaneError && error.retryAfterMs !== undefined) limited.add(next.integrationId);
+          if (!(error instanceof VaneError)) this.report.unexpected(next, error);
+          else if (error.retryAfterMs !== undefined) limited.add(next.integrationId);
         }
       }
     };
     await Promise.all(Array.from({ length: PARALLEL_REFRESHES }, work));
     return { ...counts, more: due.length > limit || queue.length > 0 };
+  }
+
+  /** `failed`: the service gave no token, but the stored one still works. */
+  private async attempt(row: ConnectionRow, usable: boolean): Promise<RefreshOutcome | 'failed'> {
+    try {
+      return await this.refresher.refresh(row);
+    } catch (error) {
+      if (usable && error instanceof VaneError) return 'failed';
+      throw error;
+    }
   }
 
   /** Whether the stored token can be handed out, and whether it should be refreshed first. @throws VaneError */
