@@ -6,13 +6,13 @@ const LONGEST_FILTER = 1_500;
 export const config = z.strictObject({
   event: z
     .string()
-    .trim()
-    .overwrite((name) => name.replace(/^\\+/, ''))
     .max(200)
+    // As documents write it, also with the leading backslash that PHP code has; forms check the same pattern.
     .regex(
-      /^[A-Za-z_][A-Za-z0-9_]*(?:\\[A-Za-z_][A-Za-z0-9_]*)+$/,
+      /^\s*\\*[A-Za-z_][A-Za-z0-9_]*(?:\\[A-Za-z_][A-Za-z0-9_]*)+\s*$/,
       'is not the full name of a PHP class: write one as in OCP\\Files\\Events\\Node\\NodeCreatedEvent',
     )
+    .overwrite((name) => name.trim().replace(/^\\+/, ''))
     .meta({ title: 'Event', description: 'Full name of an event class; one from the list, or one that an app documents' }),
   filter: z
     .record(z.string(), z.unknown())
