@@ -24,7 +24,7 @@ export function readJson(path) {
   }
   try {
     return JSON.parse(text);
-  } catch (cause) {
+  } catch {
     throw new Problem(`${path} is not valid JSON: repair it, or move it away and start again.`);
   }
 }

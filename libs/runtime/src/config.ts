@@ -16,8 +16,7 @@ export const commonSettings = {
   PORT: port,
 };
 
-const common = z.object(commonSettings);
-export type CommonSettings = z.output<typeof common>;
+export type CommonSettings = z.output<z.ZodObject<typeof commonSettings>>;
 
 export const databaseSettings = {
   VANE_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' }),

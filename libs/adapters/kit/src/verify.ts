@@ -17,6 +17,7 @@ export type Verifier = (request: RawRequest, now: Date) => Verdict;
 
 const DIGEST_BYTES = { sha1: 20, sha256: 32, sha512: 64 } as const;
 const INTEGER = /^[0-9]{1,15}$/;
+// eslint-disable-next-line no-control-regex
 const BEYOND_LATIN1 = /[^\u0000-\u00ff]/;
 
 /**
