@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { commonSettings, databaseSettings, readSettings } from '@vane/runtime';
 import { TOKEN_PATTERN } from './access/token.js';
 
-export const gatewayShape = {
+export const settingsShape = {
   ...commonSettings,
   ...databaseSettings,
   /** Where browsers and clients reach this API; https makes cookies Secure. */
@@ -15,8 +15,8 @@ export const gatewayShape = {
   VANE_API_GATEWAY_MAX_WAIT_MS: z.coerce.number().int().min(100).max(120_000).default(60_000),
 };
 
-export type GatewaySettings = z.output<z.ZodObject<typeof gatewayShape>>;
+export type GatewaySettings = z.output<z.ZodObject<typeof settingsShape>>;
 
 /** Settings of the gateway from the environment; throws one error that names every wrong variable. */
 export const gatewaySettings = (environment: Record<string, string | undefined> = process.env): GatewaySettings =>
-  readSettings(gatewayShape, environment);
+  readSettings(settingsShape, environment);

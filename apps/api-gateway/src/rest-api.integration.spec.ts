@@ -149,7 +149,10 @@ describe('an owner', () => {
 
   test('that does not answer in time means 504', async () => {
     gateway.responders.answer(getRun, () => undefined);
+    const began = performance.now();
     expect(await gateway.send('GET', `${base}/runs/run_1`, { token: editor })).toMatchObject(problem(504, 'deadline_exceeded'));
+    // The setting of this gateway, not the 15 s that the operation would allow.
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 });
 

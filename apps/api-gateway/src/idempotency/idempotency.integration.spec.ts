@@ -171,16 +171,26 @@ describe('a gateway that dies within a call', () => {
     expect(acted()).toBe(1);
   });
 
-  test('does not overwrite the answer of its successor when it was only slow', async () => {
+  test('changes nothing for its successor, running or done, when it was only slow', async () => {
     const key = newKey();
-    const claim = await store.claim(callOf(key), 20_000);
-    gateway.clock.move(20_000);
-    const successor = await create(key);
-    if (claim.kind !== 'run') throw new Error('the first claim must be the one that runs');
-    await store.keep(callOf(key), claim.lockedUntil, { status: 201, headers: {}, body: '{"id":"late"}' });
-    await store.release(callOf(key), claim.lockedUntil);
-    expect((await create(key)).json['id']).toBe(successor.json['id']);
+    const late = { status: 201, headers: {}, body: '{"id":"late"}' };
+    const [slow, successor] = [await claim(key), await claim(key)];
+    await store.keep(callOf(key), slow, late);
+    await store.release(callOf(key), slow);
+    expect(await create(key)).toMatchObject({ status: 409, json: { code: 'idempotency_in_flight' } });
+    await store.keep(callOf(key), successor, { ...late, body: '{"id":"right"}' });
+    await store.keep(callOf(key), slow, late);
+    await store.release(callOf(key), slow);
+    expect(await create(key)).toMatchObject({ status: 201, json: { id: 'right' } });
   });
+
+  /** Claims a key that is free or whose lease then ends. */
+  async function claim(key: string): Promise<Date> {
+    gateway.clock.move(20_000);
+    const claimed = await store.claim(callOf(key), 20_000);
+    if (claimed.kind !== 'run') throw new Error('the key must be free, or its lease over');
+    return claimed.lockedUntil;
+  }
 });
 
 test('keys are forgotten after 24 hours, and not before', async () => {
