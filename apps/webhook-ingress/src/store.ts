@@ -8,6 +8,7 @@ const ACK_DEADLINE_MS = 1_000;
 /** Makes deliveries durable before the sender gets its answer: the stream, and the Postgres inbox while the bus is away. */
 export class DeliveryStore {
   private readonly publisher: DeliveryPublisher;
+  private turn: Promise<void> | undefined;
 
   constructor(
     private readonly bus: Bus,
@@ -22,6 +23,7 @@ export class DeliveryStore {
   async store(header: DeliveryHeader, body: Uint8Array): Promise<'stream' | 'inbox' | null> {
     const subject = deliverySubject(this.bus.prefix, header);
     const message = encodeDelivery(header, body);
+    await this.endOfTurn();
     try {
       await this.publisher.publish(subject, message, header.id, ACK_DEADLINE_MS);
       return 'stream';
@@ -38,6 +40,19 @@ export class DeliveryStore {
       this.logger.error({ err: error, deliveryId: header.id }, 'delivery could not be stored anywhere');
       return null;
     }
+  }
+
+  /**
+   * Resolves when every socket that is readable now has been read: what arrived together is published together, with
+   * one write to the bus instead of one each.
+   */
+  private endOfTurn(): Promise<void> {
+    return (this.turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.turn = undefined;
+        resolve();
+      });
+    }));
   }
 
   /** For records nobody waits for: refused requests, handshakes. */

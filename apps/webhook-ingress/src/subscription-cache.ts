@@ -53,6 +53,11 @@ export class SubscriptionCache {
     bus.onReconnect(() => this.entries.clear());
   }
 
+  /** Whether this key was asked for lately: only genuine ones ever are. */
+  remembers(key: string): boolean {
+    return this.entries.has(key);
+  }
+
   /** Null when no subscription has this key. Throws SubscriptionsUnknown when Postgres cannot say. */
   async get(key: string): Promise<CachedSubscription | null> {
     const now = this.clock.now().getTime();
