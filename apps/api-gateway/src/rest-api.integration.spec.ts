@@ -144,7 +144,7 @@ describe('an owner', () => {
   test('that is not running means 503', async () => {
     await gateway.responders.stop('run-worker');
     expect(await gateway.send('GET', `${base}/runs/run_1`, { token: editor })).toMatchObject(problem(503, 'unavailable'));
-    gateway.responders.start('run-worker');
+    await gateway.responders.start('run-worker');
   });
 
   test('that does not answer in time means 504', async () => {

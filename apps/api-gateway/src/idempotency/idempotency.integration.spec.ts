@@ -173,7 +173,7 @@ describe('a gateway that dies within a call', () => {
 
   test('changes nothing for its successor, running or done, when it was only slow', async () => {
     const key = newKey();
-    const late = { status: 201, headers: {}, body: '{"id":"late"}' };
+    const late = { status: 201, headers: { 'content-type': 'application/json' }, body: '{"id":"late"}' };
     const [slow, successor] = [await claim(key), await claim(key)];
     await store.keep(callOf(key), slow, late);
     await store.release(callOf(key), slow);
