@@ -1,7 +1,7 @@
 import { adapterSettings, commonSettings, databaseSettings, egressSettings, readSettings } from '@vane/runtime';
 import { z } from 'zod';
 
-const shape = {
+export const settingsShape = {
   ...commonSettings,
   ...databaseSettings,
   ...egressSettings,
@@ -15,7 +15,7 @@ export type Settings = ReturnType<typeof readConfig>;
 
 /** The settings of this app out of environment variables; throws one error that names every wrong one. */
 export function readConfig(environment: Record<string, string | undefined> = process.env) {
-  const settings = readSettings(shape, environment);
+  const settings = readSettings(settingsShape, environment);
   if (settings.VANE_ENV === 'production' && settings.VANE_EXTRA_ADAPTERS.length > 0) {
     throw new Error('VANE_EXTRA_ADAPTERS is for development and tests. Leave it out in production.');
   }
