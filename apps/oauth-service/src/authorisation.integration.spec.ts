@@ -153,6 +153,9 @@ describe('the exchange', () => {
   it('does not guess how long a token lives', async () => {
     server.bend.members = { expires_in: undefined, refresh_token: null };
     await expect(connect(stage, integration, newBrowser())).resolves.toMatchObject({ expiresAt: null });
+    server.bend.members = { expires_in: 1e20 };
+    const { expiresAt } = await connect(stage, integration, newBrowser());
+    expect(new Date(expiresAt!).getFullYear()).toBeLessThan(stage.clock.now().getFullYear() + 12);
   });
 
   const exchangeFails = 'oauth_exchange_failed';

@@ -57,7 +57,7 @@ export class GrantTaker {
       tokens,
       profile: party.profile,
     });
-    this.report.changed(connection, connection.status);
+    this.report.connected(connection, row.actorId);
     return connection;
   }
 

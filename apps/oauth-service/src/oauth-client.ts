@@ -42,6 +42,9 @@ export class AuthorisationRefused extends Error {
 /** The whole of a token request ends within this; shorter than the refresh lease. */
 export const TOKEN_REQUEST_MS = 8_000;
 
+/** Ten years: what some services write for tokens that do not expire is beyond what a date can hold. */
+const LONGEST_LIFETIME_S = 10 * 365 * 24 * 60 * 60;
+
 /** Connecting to the service failed, so it cannot have acted on the request. */
 const NOT_SENT = new Set(['egress_blocked', 'dns_failed', 'connect_failed', 'tls_failed', 'invalid_request']);
 
@@ -129,7 +132,7 @@ export class OAuthClient {
         accessToken: answer.access_token,
         refreshToken: answer.refresh_token ? answer.refresh_token : null,
         tokenType: answer.token_type,
-        expiresInSeconds: lifetime !== undefined && lifetime > 0 ? lifetime : null,
+        expiresInSeconds: lifetime !== undefined && lifetime > 0 ? Math.min(lifetime, LONGEST_LIFETIME_S) : null,
         scopes: answer.scope === undefined ? null : splitScopes(answer.scope, party.profile.grantedScopeSeparator),
       };
     } catch (error) {

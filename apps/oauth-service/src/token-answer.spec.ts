@@ -25,6 +25,7 @@ describe('what a token endpoint answered', () => {
     ['seconds', '90', 90_000],
     ['a date', 'Sun, 01 Mar 2026 12:02:00 GMT', 120_000],
     ['a date that has passed', 'Sun, 01 Mar 2026 11:00:00 GMT', 0],
+    ['more than a day', '1e300', 86_400_000],
     ['neither', 'soon', undefined],
   ])('reads Retry-After as %s', async (_form, header, retryAfterMs) => {
     await expect(answer(429, '', { 'retry-after': header })).rejects.toMatchObject({ kind: 'rate_limited', details: { retryAfterMs } });

@@ -70,10 +70,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Milliseconds out of Retry-After, seconds or a date (RFC 9110 section 10.2.3). */
+const DAY_MS = 24 * 60 * 60_000;
+
+/** Milliseconds out of Retry-After, seconds or a date (RFC 9110 section 10.2.3); a day at most. */
 function retryAfter(header: string | null, now: Date): number | undefined {
   if (header === null || header.trim() === '') return undefined;
   const seconds = Number(header);
   const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now.getTime();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), DAY_MS) : undefined;
 }

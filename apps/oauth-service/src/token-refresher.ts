@@ -39,6 +39,13 @@ export class RefreshReport {
     this.logger.error({ err: error, connectionId: row.id, workspaceId: row.workspaceId }, 'token refresh failed unexpectedly');
   }
 
+  /** `actorId` is the token that asked for the authorisation. */
+  connected(row: ConnectionRow, actorId: string): void {
+    const { id: connectionId, workspaceId, service, integrationId } = row;
+    this.logger.info({ connectionId, workspaceId, service, integrationId, actorId }, 'account connected');
+    this.changed(row, row.status);
+  }
+
   changed(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, status: string): void {
     this.bus.publishSignal(connectionChanged, { workspaceId: row.workspaceId, connectionId: row.id, status });
   }
@@ -130,7 +137,8 @@ export class TokenRefresher {
 /** How long the connection leaves the service alone: what the service asks for, else longer with every failure. */
 function pauseMs({ kind, details }: TokenFailure, failuresBefore: number): number {
   const doubled = 2 ** Math.min(failuresBefore, 12);
-  if (kind === 'refused') return Math.min(MINUTE * doubled, 60 * MINUTE);
-  if (kind === 'rate_limited') return details.retryAfterMs ?? MINUTE;
-  return details.retryAfterMs ?? Math.min(2 * SECOND * doubled, 5 * MINUTE);
+  if (details.retryAfterMs !== undefined) return details.retryAfterMs;
+  // Asking on while refused or limited is what services lock clients out for.
+  if (kind === 'refused' || kind === 'rate_limited') return Math.min(MINUTE * doubled, 60 * MINUTE);
+  return Math.min(2 * SECOND * doubled, 5 * MINUTE);
 }
