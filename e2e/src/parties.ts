@@ -1,0 +1,13 @@
+import type { GithubFake } from '../../libs/adapters/src/github/fake/server.js';
+import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
+import type { OAuthParty } from './connections.js';
+
+/** The OAuth client that a fake GitHub knows. */
+export const githubParty = ({ url }: Pick<GithubFake, 'url'>): OAuthParty => ({
+  service: 'github', hosts: { web: url, api: `${url}/api/v3` }, clientId: 'fake-github-client', clientSecret: 'fake-github-secret',
+});
+
+/** The OAuth client that a fake Nextcloud knows. */
+export const nextcloudParty = ({ url }: Pick<NextcloudFake, 'url'>): OAuthParty => ({
+  service: 'nextcloud', hosts: { base: url }, clientId: 'fake-nextcloud-client', clientSecret: 'fake-nextcloud-secret',
+});
