@@ -1,5 +1,5 @@
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
-import { MessagePattern, Server, type CustomTransportStrategy } from '@nestjs/microservices';
+import { Ctx, MessagePattern, Payload, Server, type CustomTransportStrategy } from '@nestjs/microservices';
 import { callContext, OPERATIONS, toWireError, VaneError, type AppName, type Operation } from '@vane/contracts';
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { firstValueFrom, throwError, type Observable } from 'rxjs';
@@ -11,7 +11,14 @@ import { operationSubject, type Bus, type RpcReply } from './bus.js';
  * Marks a controller method as the handler of an operation: `(input, call) => output`. Input arrives parsed by the
  * contract; throw a VaneError for anything expected.
  */
-export const Handles = (operation: Operation): MethodDecorator => MessagePattern(operation.name);
+export const Handles =
+  (operation: Operation): MethodDecorator =>
+  (target, method, descriptor) => {
+    // Nest hands over the payload alone unless the parameters say more.
+    Payload()(target, method, 0);
+    Ctx()(target, method, 1);
+    return MessagePattern(operation.name)(target, method, descriptor);
+  };
 
 /** Lets a handler's error reach the transport as it is; Nest would replace it by a plain sentence. */
 @Catch()
