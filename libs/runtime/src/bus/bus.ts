@@ -126,6 +126,8 @@ export class Bus {
         const nats = await connect({
           servers: url.split(','),
           name: `vane-${app}`,
+          // Replies come to subjects of its own, so that the server can keep every other app from reading them.
+          inboxPrefix: `_INBOX_${app}`,
           maxReconnectAttempts: -1,
           reconnectTimeWait: 250,
           ...userFrom(url),
