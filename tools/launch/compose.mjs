@@ -6,7 +6,7 @@ import { findProgram, run, runAttached } from './run.mjs';
 /** @typedef {import('./index.mjs').ServerName} ServerName */
 
 const containerPorts = { postgres: 5432, redis: 6379, nats: 4222 };
-const file = join(root, 'docker-compose.yml');
+const file = join(root, 'deploy/servers.compose.yml');
 const compose = ['compose', '-f', file];
 
 /** Whether there is a compose file and a Docker engine that answers within three seconds. */

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { Problem } from './problem.mjs';
 
 /** @type {import('./index.mjs').Ports} */
-const defaultPorts = {
+export const defaultPorts = {
   'api-gateway': 3000, 'webhook-ingress': 3001, 'oauth-service': 3002,
   'trigger-service': 3003, 'sync-worker': 3004, 'run-worker': 3005,
 };
