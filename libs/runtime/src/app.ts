@@ -68,8 +68,9 @@ export async function startApp(options: AppOptions): Promise<NestFastifyApplicat
   addOperationalRoutes(fastify, app.get(Health), app.get(Metrics));
   await options.routes?.(fastify, app);
   const server = new RpcServer(name, app.get(Bus), app.get(Logger));
-  app.connectMicroservice({ strategy: server }, { inheritAppConfig: true });
+  // Before the handlers are bound, which is when Nest looks for filters.
   app.useGlobalFilters(new PassErrors());
+  app.connectMicroservice({ strategy: server }, { inheritAppConfig: true });
   app.enableShutdownHooks(['SIGTERM', 'SIGINT']);
   await app.startAllMicroservices();
   await app.listen(settings.PORT, settings.HOST);
