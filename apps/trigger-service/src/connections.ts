@@ -1,4 +1,4 @@
-import { getAccessToken, VaneError, type CallContext, type ErrorCode, type OutputOf } from '@vane/contracts';
+import { getAccessToken, getConnection, VaneError, type CallContext, type ConnectionView, type ErrorCode, type OutputOf } from '@vane/contracts';
 import { ServiceError, type Adapter, type ServiceErrorKind, type ServiceHttp } from '@vane/kit';
 import { createServiceHttp, type Bus, type Clock, type EgressClient } from '@vane/runtime';
 
@@ -39,6 +39,13 @@ export class Connections {
     private readonly egress: EgressClient,
     private readonly clock: Clock,
   ) {}
+
+  /** The connection as it is stored: the service is not asked. Throws not_found, connection_auth_required or unavailable. */
+  async usable(workspace: string, connection: string, call: CallContext): Promise<ConnectionView> {
+    const view = await this.bus.ask(getConnection, { workspace, connection }, call);
+    if (view.status !== 'auth_required') return view;
+    throw new VaneError('connection_auth_required', view.reason ?? 'The connection must be authorised again. Connect the account again.');
+  }
 
   /** Throws not_found, connection_auth_required or unavailable. */
   info(workspace: string, connection: string, call: CallContext, rejectedGeneration?: number): Promise<ConnectionInfo> {

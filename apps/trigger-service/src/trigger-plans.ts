@@ -56,7 +56,7 @@ export class TriggerPlans {
         fields: [{ path: 'connectionId', message: 'is required' }],
       });
     }
-    const connection = await this.connections.info(workspace, connectionId, call);
+    const connection = await this.connections.usable(workspace, connectionId, call);
     if (connection.service !== adapter.id) {
       throw new VaneError('invalid_config', `This connection belongs to ${connection.service}, not to ${adapter.label}.`, {
         fields: [{ path: 'connectionId', message: 'is a connection of another service' }],

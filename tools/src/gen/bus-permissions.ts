@@ -1,4 +1,4 @@
-import { APPS, connectionChanged, countConnectionUses, finishAuthorisation, getAccessToken, OPERATIONS, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
+import { APPS, connectionChanged, countConnectionUses, finishAuthorisation, getAccessToken, getConnection, OPERATIONS, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
 
 type Needs = { asks: readonly Operation[]; tells: readonly Signal[]; hears: readonly Signal[]; jetstream: 'writes' | 'reads' | 'no' };
@@ -20,7 +20,7 @@ const NEEDS: Record<AppName, Needs> = {
     tells: [], hears: [], jetstream: 'no',
   },
   'oauth-service': { asks: [countConnectionUses], tells: [connectionChanged], hears: [], jetstream: 'no' },
-  'trigger-service': { asks: [getAccessToken], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
+  'trigger-service': { asks: [getAccessToken, getConnection], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
   'webhook-ingress': { asks: [], tells: [], hears: [subscriptionChanged], jetstream: 'writes' },
   'sync-worker': { asks: scheduled, tells: [], hears: [], jetstream: 'no' },
   'run-worker': { asks: [], tells: [], hears: [], jetstream: 'no' },
