@@ -98,10 +98,9 @@ export class SandboxProcess {
   }
 
   private async watchStart(): Promise<void> {
-    let deadline: NodeJS.Timeout | undefined;
     const started = new Promise<void>((resolve) => { this.becomeReady = resolve; });
     const failed = this.ended.then(({ reason }) => { throw new Error(`${reason} ${this.stderr.trim().split('\n').slice(-3).join(' ')}`.trim()); });
-    deadline = setTimeout(() => this.kill(`The sandbox process was not ready within ${startDeadlineMs} ms.`), startDeadlineMs);
+    const deadline = setTimeout(() => this.kill(`The sandbox process was not ready within ${startDeadlineMs} ms.`), startDeadlineMs);
     await Promise.race([started, failed]).finally(() => clearTimeout(deadline));
   }
 }
