@@ -1,7 +1,6 @@
 import { Module, type DynamicModule, type OnApplicationBootstrap } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
 import { Database } from '@vane/db';
-import { Clock, Health, Lifecycle, Logger, PassErrors, RuntimeModule } from '@vane/runtime';
+import { Clock, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
 import { Authenticator } from './access/authenticator.js';
 import { Authoriser } from './access/authoriser.js';
 import { Tokens } from './access/tokens.js';
@@ -30,7 +29,6 @@ export class GatewayModule implements OnApplicationBootstrap {
         Authoriser,
         IdempotencyStore,
         // As part of the module, because filters added to the app are not seen by handlers that are already connected.
-        { provide: APP_FILTER, useClass: PassErrors },
         {
           provide: Database,
           inject: [Health, Lifecycle, Logger],

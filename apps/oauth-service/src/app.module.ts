@@ -1,8 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import { Database, parseKeyRing, Vault } from '@vane/db';
-import { Clock, EgressClient, Health, Lifecycle, Logger, parseEgressAllow, PassErrors, RuntimeModule } from '@vane/runtime';
+import { Clock, EgressClient, Health, Lifecycle, Logger, parseEgressAllow, RuntimeModule } from '@vane/runtime';
 import { AuthorisationsService } from './authorisations.service.js';
 import type { Settings } from './config.js';
 import { ConnectionStore } from './connection-store.js';
@@ -40,7 +39,6 @@ export class AppModule {
       module: AppModule,
       imports: [RuntimeModule.forApp('oauth-service', settings, clock)],
       providers: [
-        { provide: APP_FILTER, useClass: PassErrors },
         { provide: PublicUrls, useValue: new PublicUrls(settings.VANE_API_URL) },
         {
           provide: Database,

@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { AppName } from '@vane/contracts';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import { Bus } from './bus/bus.js';
 import { PassErrors, RpcServer } from './bus/rpc-server.js';
 import { Clock, SystemClock } from './clock.js';
@@ -24,6 +24,7 @@ export class RuntimeModule {
         Health,
         Lifecycle,
         Metrics,
+        { provide: APP_FILTER, useClass: PassErrors },
         { provide: Clock, useValue: clock },
         { provide: Logger, useValue: createLogger({ app, level: settings.LOG_LEVEL }) },
         {
@@ -48,6 +49,8 @@ export type AppOptions = {
   module: Type | DynamicModule;
   /** Largest request body in bytes for routes that parse one; 1 MiB unless told. */
   bodyLimit?: number;
+  /** Answers what Fastify refuses before any route is found, such as a path that cannot be decoded. */
+  frameworkErrors?: FastifyServerOptions['frameworkErrors'];
   /** Adds plain Fastify routes before the app listens. */
   routes?: (fastify: FastifyInstance, app: NestFastifyApplication) => void | Promise<void>;
 };
@@ -58,7 +61,7 @@ export type AppOptions = {
  */
 export async function startApp(options: AppOptions): Promise<NestFastifyApplication> {
   const { name, settings } = options;
-  const adapter = new FastifyAdapter({ bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: false });
+  const adapter = new FastifyAdapter({ bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: false, frameworkErrors: options.frameworkErrors });
   const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
     logger: nestLogger(createLogger({ app: name, level: settings.LOG_LEVEL })),
     abortOnError: false,

@@ -7,6 +7,9 @@ import { z } from 'zod';
 import type { Logger } from '../logger.js';
 import { operationSubject, type Bus, type RpcReply } from './bus.js';
 
+/** Requests still under way after this are left to their caller's deadline. */
+const DRAIN_MS = 8_000;
+
 /**
  * Marks a controller method as the handler of an operation: `(input, call) => output`. Input arrives parsed by the
  * contract; throw a VaneError for anything expected.
@@ -54,9 +57,13 @@ export class RpcServer extends Server implements CustomTransportStrategy {
     callback();
   }
 
+  /** Takes no more requests and lets those under way finish, for a while. */
   async close(): Promise<void> {
     for (const subscription of this.subscriptions) await subscription.drain();
-    await Promise.all(this.inFlight);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
+    await Promise.race([Promise.all(this.inFlight), late]);
+    clearTimeout(timer);
   }
 
   on(): void {}

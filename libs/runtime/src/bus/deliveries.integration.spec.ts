@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DeliveryHeader } from '@vane/contracts';
+import { createLogger } from '../logger.js';
+import { Bus, type NatsConnection } from './bus.js';
+import {
+  decodeDelivery, DeliveryPublisher, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, PARTITIONS, partitionOf,
+} from './deliveries.js';
+
+const prefix = `spec_${randomBytes(5).toString('hex')}`;
+const logger = createLogger({ app: 'spec', level: 'silent' });
+const ulid = (n: number) => `01k9zq3v8w5x2y7t4r6n0m${String(n).padStart(4, '0')}`;
+
+const header = (n: number, feed = 1): DeliveryHeader => ({
+  v: 1, id: `dlv_${ulid(n)}`, receivedAt: '2026-01-01T00:00:00.000Z', status: 'accepted', reason: null,
+  workspaceId: `wsp_${ulid(1)}`, subscriptionId: `sub_${ulid(1)}`, feedId: `fed_${ulid(feed)}`, service: 'acme', triggerType: 'thing',
+  method: 'POST', headers: {}, size: 3, sha256: 'x', bodyOmitted: false, sealedAuth: null, authUntil: null,
+});
+
+let bus: Bus;
+let nats: NatsConnection;
+beforeAll(async () => {
+  bus = Bus.open({ url: process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222', tls: false, prefix, app: 'tools', logger });
+  nats = await new Promise<NatsConnection>((resolve) => bus.whenConnected((connection) => resolve(connection)));
+  await ensureDeliveryStream(nats, prefix);
+});
+afterAll(async () => {
+  await (await jetstreamManager(nats)).streams.delete(deliveryStream(prefix));
+  await bus.close();
+});
+
+const publish = (one: DeliveryHeader, body: string | Uint8Array = 'abc') =>
+  new DeliveryPublisher(bus).publish(deliverySubject(prefix, one), encodeDelivery(one, Buffer.from(body)), one.id, 1_000);
+const stored = async () => (await (await jetstreamManager(nats)).streams.info(deliveryStream(prefix))).state.messages;
+
+describe('the delivery stream', () => {
+  it('keeps every byte of a body, line ends and zeros included', () => {
+    const body = Buffer.from([0, 10, 13, 255, 10]);
+    const decoded = decodeDelivery(encodeDelivery(header(1), body));
+    expect(decoded.header).toEqual(header(1));
+    expect(decoded.body.equals(body)).toBe(true);
+    expect(() => decodeDelivery(Buffer.from('no header'))).toThrow('no header line');
+  });
+
+  it('gives a feed one partition, and uses all of them', () => {
+    const used = new Set(Array.from({ length: 500 }, (_, n) => partitionOf(`fed_${ulid(n)}`)));
+    expect(used.size).toBe(PARTITIONS);
+    expect(partitionOf(`fed_${ulid(3)}`)).toBe(partitionOf(`fed_${ulid(3)}`));
+  });
+
+  it('can be set up by many processes at once', async () => {
+    await Promise.all(Array.from({ length: 5 }, () => ensureDeliveryStream(nats, prefix)));
+  });
+
+  it('hands messages out in order, holds them until they are acknowledged, then lets go of them', async () => {
+    const feed = 77;
+    for (let n = 100; n < 110; n += 1) await publish(header(n, feed));
+    expect(await stored()).toBe(10);
+    const reader = await DeliveryReader.open(nats, prefix, partitionOf(header(0, feed).feedId));
+    const got: string[] = [];
+    while (got.length < 10) {
+      const batch = await reader.next(4);
+      expect(batch.length).toBeLessThanOrEqual(4);
+      for (const message of batch) {
+        got.push(decodeDelivery(message.data).header.id);
+        expect(await message.ackAck()).toBe(true);
+      }
+    }
+    expect(got).toEqual(Array.from({ length: 10 }, (_, n) => `dlv_${ulid(100 + n)}`));
+    await reader.stop();
+    expect(await stored()).toBe(0);
+  });
+
+  it('stores a message id once, so that a repeated publish is no second delivery', async () => {
+    await publish(header(200, 5));
+    await publish(header(200, 5));
+    expect(await stored()).toBe(1);
+  });
+
+  it('rejects instead of waiting when the bus is away', async () => {
+    const away = Bus.open({ url: 'nats://127.0.0.1:1', tls: false, prefix, app: 'tools', logger });
+    await expect(new DeliveryPublisher(away).publish('x', Buffer.from('x'), 'x', 1_000)).rejects.toMatchObject({ code: 'unavailable' });
+    await away.close();
+  });
+
+  it('ends a waiting reader when it is stopped', async () => {
+    const reader = await DeliveryReader.open(nats, prefix, 'refused');
+    const waiting = reader.next(10);
+    await reader.stop();
+    expect(await waiting).toEqual([]);
+  });
+});

@@ -1,0 +1,106 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { ServiceError, type ServiceHttp } from '@vane/kit';
+import { SystemClock } from './clock.js';
+import { EgressClient, parseEgressAllow } from './egress/index.js';
+import { createServiceHttp, type AuthorisedToken } from './service-http.js';
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function service(handler: Handler, token?: (rejected?: number) => Promise<AuthorisedToken>): Promise<ServiceHttp> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const egress = new EgressClient({ policy: { allow: parseEgressAllow('127.0.0.1') } });
+  closers.push(() => egress.close(), () => new Promise((resolve) => (server.close(resolve), server.closeAllConnections())));
+  return createServiceHttp({
+    adapter: { id: 'acme', label: 'Acme', hosts: { api: null }, errorMessage: (json) => (json as { message?: string })?.message },
+    hosts: { api: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` },
+    egress,
+    clock: new SystemClock(),
+    token: token ?? (async () => ({ accessToken: 'tok', tokenType: 'bearer', generation: 1 })),
+    timeoutMs: 500,
+  });
+}
+
+const get = { method: 'GET', host: 'api', path: '/thing' } as const;
+const failure = async (http: ServiceHttp) => {
+  const error = await http.request(get).then(() => undefined, (caught: unknown) => caught);
+  expect(error).toBeInstanceOf(ServiceError);
+  return error as ServiceError;
+};
+
+describe('how an adapter talks to its service', () => {
+  it('sends the token, JSON and the query, and parses the answer', async () => {
+    let seen: { url?: string; authorization?: string; body: string } = { body: '' };
+    const http = await service((request, response) => {
+      request.on('data', (chunk) => (seen.body += String(chunk)));
+      request.on('end', () => {
+        seen = { ...seen, url: request.url, authorization: request.headers.authorization };
+        response.setHeader('x-count', '1').end('{"a":1}');
+      });
+    });
+    const answer = await http.request({ method: 'POST', host: 'api', path: '/thing', query: { page: 2, q: undefined }, json: { b: 'ü' } });
+    expect(answer).toMatchObject({ status: 200, json: { a: 1 }, headers: { 'x-count': '1' } });
+    expect(seen).toEqual({ url: '/thing?page=2', authorization: 'Bearer tok', body: '{"b":"ü"}' });
+  });
+
+  it('asks for a newer token once after a 401, naming the generation that was refused', async () => {
+    const rejected: (number | undefined)[] = [];
+    const http = await service(
+      (request, response) => response.writeHead(request.headers.authorization === 'Bearer new' ? 200 : 401).end('{}'),
+      async (generation) => {
+        rejected.push(generation);
+        return generation === 1 ? { accessToken: 'new', tokenType: 'b', generation: 2 } : { accessToken: 'old', tokenType: 'b', generation: 1 };
+      },
+    );
+    await expect(http.request(get)).resolves.toMatchObject({ status: 200 });
+    expect(rejected).toEqual([undefined, 1]);
+  });
+
+  it.each([
+    [401, {}, 'unauthorised', false],
+    [403, {}, 'forbidden', false],
+    [403, { 'retry-after': '3' }, 'rate_limited', true],
+    [403, { 'x-ratelimit-remaining': '0' }, 'rate_limited', true],
+    [404, {}, 'not_found', false],
+    [410, {}, 'not_found', false],
+    [409, {}, 'conflict', false],
+    [422, {}, 'invalid', false],
+    [429, { 'retry-after': '7' }, 'rate_limited', true],
+    [500, {}, 'unavailable', true],
+    [503, {}, 'unavailable', true],
+  ])('tells HTTP %i with %j as %s', async (status, headers, kind, transient) => {
+    const http = await service((_request, response) => response.writeHead(status, headers).end('{"message":"because of the moon"}'));
+    const error = await failure(http);
+    expect(error).toMatchObject({ kind, transient });
+    expect(error.message).toContain('because of the moon');
+    expect(error.message).toContain(String(status));
+    expect(error.message).not.toContain('tok ');
+  });
+
+  it('passes on how long to wait', async () => {
+    const http = await service((_request, response) => response.writeHead(429, { 'retry-after': '7' }).end());
+    expect((await failure(http)).details.retryAfterMs).toBe(7000);
+  });
+
+  it('calls a success that is not JSON garbage, and no answer or a dropped connection unavailable', async () => {
+    expect((await failure(await service((_request, response) => response.end('<html>')))).kind).toBe('garbage');
+    expect((await failure(await service(() => undefined))).kind).toBe('unavailable');
+    expect((await failure(await service((request) => request.socket.destroy()))).kind).toBe('unavailable');
+  });
+
+  it('lets the adapter handle statuses it names', async () => {
+    const http = await service((_request, response) => response.writeHead(404).end());
+    await expect(http.request({ ...get, accept: [404] })).resolves.toMatchObject({ status: 404, json: undefined });
+  });
+
+  it('says which host the integration must give', async () => {
+    const http = await service(() => undefined);
+    expect(() => http.hostUrl('web')).toThrow('hosts.web');
+  });
+});
