@@ -20,7 +20,9 @@ export const appNeeds = {
   'oauth-service': { urls: ['database', 'nats'], secrets: ['VANE_KEYS_OAUTH'] },
   'trigger-service': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'] },
   'sync-worker': { urls: ['redis', 'nats'], secrets: [] },
-  'run-worker': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_DATA_PRIVATE'] },
+  'run-worker': {
+    urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_DATA_PRIVATE'], options: ['VANE_RUN_CONCURRENCY', 'VANE_SCRIPT_PROCESSES'],
+  },
 };
 
 /** In the order in which they are started and shown. */
