@@ -35,7 +35,7 @@ export const runJob = (runId: string, attempt: number) => ({ data: { runId }, id
 /** Takes ids from the queue, and the right to run them from Postgres; keeps the leases of what it has in hand. */
 export class RunWorker {
   private readonly inHand = new Set<InHand>();
-  private jobs: { close(): Promise<void> } | undefined;
+  private jobs: ReturnType<JobQueues['work']> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private beating = false;
 
@@ -83,12 +83,23 @@ export class RunWorker {
 
   /** Takes no more jobs, lets runs under way finish for a while, gives back the rest for another worker to go on with. */
   async stop(graceMs = STOP_GRACE_MS): Promise<void> {
-    const closing = this.jobs?.close().catch((error: unknown) => this.parts.logger.warn({ err: error }, 'queue cannot be closed'));
+    const closing = this.closeJobs();
     await settledWithin([...this.inHand].map(({ done }) => done), graceMs);
     for (const run of this.inHand) run.abort.abort(new Error('The worker stops.'));
     await Promise.allSettled([...this.inHand].map(({ done }) => done));
-    await settledWithin([Promise.resolve(closing)], QUEUE_CLOSE_MS);
+    await settledWithin([closing], QUEUE_CLOSE_MS);
     clearInterval(this.timer);
+  }
+
+  /** Takes no more jobs at once, and resolves when those under way are done. */
+  private async closeJobs(): Promise<void> {
+    try {
+      await this.jobs?.close();
+      // BullMQ leaves the connection it was given open.
+      (this.jobs?.opts.connection as { disconnect?(): void } | undefined)?.disconnect?.();
+    } catch (error) {
+      this.parts.logger.warn({ err: error }, 'queue cannot be closed');
+    }
   }
 
   private async work(held: InHand): Promise<void> {
