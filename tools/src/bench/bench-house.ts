@@ -35,7 +35,7 @@ export async function openHouse(options: { profileDirectory?: string; say: (line
   chmodSync(dir, 0o755); // Postgres runs as another account when we are root.
   const opened: (() => Promise<unknown>)[] = [async () => rmSync(dir, { recursive: true, force: true })];
   const close = async () => {
-    for (const step of opened.reverse()) await step();
+    for (const step of opened.splice(0).reverse()) await step();
   };
   try {
     opened.push(() => stopOwnServers({ dir, removeData: true }));

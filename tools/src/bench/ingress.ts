@@ -20,6 +20,8 @@ const PREPARED_PER_SECOND = 14_000;
  */
 export async function benchIngress({ short, profileDirectory, say }: IngressBenchOptions): Promise<IngressBenchResult> {
   const house = await openHouse({ say, ...(profileDirectory ? { profileDirectory } : {}) });
+  const interrupted = () => void house.close().then(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const sides = [house.vane, house.ceiling];
     for (const side of sides) await measure(house, side, short ? 1_000 : 3_000);
@@ -36,6 +38,7 @@ export async function benchIngress({ short, profileDirectory, say }: IngressBenc
     const ceiling = figures(results.ceiling);
     return { vane, ceiling, ratio: round(vane.rps / ceiling.rps, 3) };
   } finally {
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await house.close();
   }
 }

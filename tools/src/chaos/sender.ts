@@ -3,7 +3,8 @@ import { Webhook } from 'standardwebhooks';
 export type SendOptions = { url: string; secret: string; perSecond: number; seconds: number; prefix: string };
 
 const TRY_MS = 5_000;
-const PAUSE_MS = 200;
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 2_000;
 /** How long after the load an event may still be repeated. */
 const PATIENCE_MS = 60_000;
 
@@ -40,13 +41,14 @@ export class Sender {
 
   private async deliver(id: string, giveUpAt: number): Promise<void> {
     const body = JSON.stringify({ id, type: 'chaos.happened', timestamp: new Date().toISOString(), data: {} });
-    while (performance.now() < giveUpAt) {
+    for (let tries = 0; performance.now() < giveUpAt; tries += 1) {
       if (await this.post(id, body)) {
         this.accepted.add(id);
         return;
       }
       this.repeats += 1;
-      await pause(PAUSE_MS);
+      // Spread, so that the repeats of a dead second do not come in one.
+      await pause((0.5 + Math.random() / 2) * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries));
     }
   }
 
