@@ -33,13 +33,13 @@ export class Workspace {
     return new Workspace(id, new ApiClient(of.api, token));
   }
 
-  async script(code: string, options: { timeoutMs?: number; memoryMb?: number; maxAttempts?: number } = {}): Promise<string> {
-    const { maxAttempts = 1, ...spec } = options;
+  async script(code: string, options: { timeoutMs?: number; memoryMb?: number; maxAttempts?: number; atMostOnce?: boolean } = {}): Promise<string> {
+    const { maxAttempts = 1, atMostOnce = false, ...spec } = options;
     const runnable = await this.api.call(createRunnable, {
       workspace: this.id,
       name: 'script',
       spec: { kind: 'script', language: 'typescript', code, ...spec },
-      retry: { maxAttempts, backoffMs: 100 },
+      retry: { maxAttempts, backoffMs: 100, atMostOnce },
     });
     return runnable.id;
   }
@@ -57,12 +57,12 @@ export class Workspace {
   }
 
   /** Runs of a trigger, once there are `count` and all have ended. */
-  async endedRuns(trigger: string, count: number) {
+  async endedRuns(trigger: string, count: number, options: { timeoutMs?: number } = {}) {
     return eventually(`${count} ended runs`, async () => {
       const { items } = await this.api.call(listRuns, { workspace: this.id, trigger, limit: 200 });
       const ended = items.filter((run) => run.endedAt !== null);
       return ended.length >= count && ended.length === items.length ? items : undefined;
-    });
+    }, options);
   }
 
   async deliveries(trigger: string, count: number) {

@@ -26,7 +26,8 @@ export async function startHttpReceiver(): Promise<HttpReceiver> {
       };
       receiver.calls.push(call);
       const { status, body = '', delayMs = 0 } = receiver.answer(call);
-      setTimeout(() => response.writeHead(status).end(body), delayMs);
+      const answering = setTimeout(() => response.writeHead(status).end(body), delayMs);
+      response.on('close', () => clearTimeout(answering));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
