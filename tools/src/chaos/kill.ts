@@ -28,7 +28,10 @@ export async function chaosKill({ short, seed, say }: KillOptions): Promise<Kill
   const close = async () => {
     for (const one of closers.splice(0).reverse()) await one();
   };
-  const interrupted = () => void close().then(() => process.exit(130));
+  const interrupted = () => void close().then(() => {
+    rmSync(dir, { recursive: true, force: true });
+    process.exit(130);
+  });
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   let ok = false;
   try {
