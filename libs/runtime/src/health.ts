@@ -1,4 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { withDeadline } from './deadline.js';
+
+const ANSWER_MS = 2_000;
 
 type Check = { name: string; check: () => Promise<void> | void };
 
@@ -15,24 +18,12 @@ export class Health {
   async ready(): Promise<Record<string, string | null>> {
     const entries = this.checks.map(async ({ name, check }) => {
       try {
-        await withDeadline(Promise.resolve(check()), 2_000);
+        await withDeadline(Promise.resolve(check()), ANSWER_MS, () => new Error(`no answer within ${ANSWER_MS} ms`));
         return [name, null] as const;
       } catch (error) {
         return [name, error instanceof Error ? error.message : String(error)] as const;
       }
     });
     return Object.fromEntries(await Promise.all(entries));
-  }
-}
-
-async function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

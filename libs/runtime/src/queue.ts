@@ -1,8 +1,11 @@
-import type { Job as JobContract, SCHEDULES } from '@vane/contracts';
+import { VaneError, type Job as JobContract, type SCHEDULES } from '@vane/contracts';
 import { Queue, Worker, type ConnectionOptions, type Job } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { z } from 'zod';
+import { withDeadline } from './deadline.js';
 import type { Logger } from './logger.js';
+
+const ADD_DEADLINE_MS = 3_000;
 
 export type QueueOptions = { url: string; prefix: string; logger: Logger };
 
@@ -29,9 +32,11 @@ export class JobQueues {
     await this.producer.ping();
   }
 
+  /** Throws at once while Redis is away, instead of waiting for it: whoever adds has a reconciler behind it. */
   async add<J extends JobContract>(job: J, items: JobToAdd<J>[]): Promise<void> {
     if (items.length === 0) return;
-    await this.queue(job.queue).addBulk(
+    if (this.producer.status !== 'ready') throw new VaneError('unavailable', 'Redis is not reachable.');
+    const added = this.queue(job.queue).addBulk(
       items.map((item) => ({
         name: job.name,
         data: item.data,
@@ -43,6 +48,7 @@ export class JobQueues {
         },
       })),
     );
+    await withDeadline(added, ADD_DEADLINE_MS, () => new VaneError('unavailable', 'Redis did not take the jobs in time.'));
   }
 
   /** Starts working on a job. A handler that throws has failed for good: retries are the owner's, in Postgres. */
@@ -95,7 +101,9 @@ export class JobQueues {
 
   async close(): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker.close()));
-    await Promise.all([...this.queues.values()].map((queue) => queue.close()));
+    // A queue that never reached Redis would wait for it while closing.
+    const queues = this.producer.status === 'ready' ? [...this.queues.values()] : [];
+    await Promise.all(queues.map((queue) => queue.close()));
     this.producer.disconnect();
   }
 

@@ -57,8 +57,9 @@ export class Settler {
     this.outcomes.inc({ service: claimed.service, outcome: result.outcome });
     const row = await this.rows.release(id, owner);
     this.tell(row ?? claimed);
-    const wantsMore = row && result.outcome === 'settled' && !isSettled(row);
-    return wantsMore ? this.settle(id, call, lookAgainMs) : result;
+    // What others asked for meanwhile is theirs: its failure is not the answer to this caller, whose wish was settled.
+    if (row && result.outcome === 'settled' && !isSettled(row)) await this.settle(id, call, lookAgainMs);
+    return result;
   }
 
   private async run(row: SubscriptionRow, owner: string, call: CallContext, lookAgainMs?: number): Promise<Settled> {
@@ -74,11 +75,18 @@ export class Settler {
     try {
       const http = await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call);
       const change = await this.step(started, row.attempts > 0, remote, http);
-      const done = await this.rows.change(started, owner, { reason: null, attempts: 0, nextAttemptAt, ...change });
+      const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt, ...change, ...this.overtaken(started, current) }));
       return done ? { outcome: 'settled', row: done } : { outcome: 'busy' };
     } catch (cause) {
       return this.fail(started, owner, toServiceError(cause), call);
     }
+  }
+
+  /** What was asked for while the call was under way stays asked for: a removal above all. */
+  private overtaken(before: SubscriptionRow, current: SubscriptionRow): Change {
+    if (before.status !== 'removing' && current.status === 'removing') return { status: 'removing', nextAttemptAt: this.clock.now() };
+    if (current.status === 'removed') return { status: 'removed', nextAttemptAt: null };
+    return sameJson(before.want, current.want) ? {} : { nextAttemptAt: this.clock.now() };
   }
 
   private async step(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
@@ -135,11 +143,8 @@ export class Settler {
     const { transient } = error;
     const wait = transient ? (error.details.retryAfterMs ?? backoff(row.attempts)) : REFUSED_BACKOFF_MS * Math.min(row.attempts, 12);
     const status = statusAfter(row, error);
-    const changed = await this.rows.change(row, owner, {
-      status,
-      reason: { code: error.kind, message: error.message },
-      nextAttemptAt: this.clock.in(wait),
-    });
+    const reason = { code: error.kind, message: error.message };
+    const changed = await this.rows.change(row, owner, (current) => ({ status, reason, nextAttemptAt: this.clock.in(wait), ...this.overtaken(row, current) }));
     this.logger.warn(
       { subscriptionId: row.id, service: row.service, kind: error.kind, status, correlationId: call.correlationId, problem: error.message },
       'service did not do what was asked',

@@ -65,12 +65,15 @@ export class SubscriptionRows {
     return rows[0] ?? null;
   }
 
-  /** Writes a change and extends the lease; null when the lease was lost meanwhile. */
-  async change(row: SubscriptionRow, owner: string, change: Change): Promise<SubscriptionRow | null> {
+  /**
+   * Writes a change and extends the lease; null when the lease was lost meanwhile. What the change is may depend on what
+   * others have made of the row since it was claimed: the lease keeps them from calling the service, not from wanting.
+   */
+  async change(row: SubscriptionRow, owner: string, change: Change | ((current: SubscriptionRow) => Change)): Promise<SubscriptionRow | null> {
     return this.database.transaction(async (tx) => {
       const { rows } = await tx.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1 AND lease_owner = $2 FOR UPDATE', [row.id, owner]);
       if (!rows[0]) return null;
-      return applyChange(tx, rows[0], change, this.clock, LEASE_MS);
+      return applyChange(tx, rows[0], typeof change === 'function' ? change(rows[0]) : change, this.clock, LEASE_MS);
     });
   }
 

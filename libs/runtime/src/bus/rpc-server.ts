@@ -4,6 +4,7 @@ import { callContext, OPERATIONS, toWireError, VaneError, type AppName, type Ope
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { firstValueFrom, throwError, type Observable } from 'rxjs';
 import { z } from 'zod';
+import { withDeadline } from '../deadline.js';
 import type { Logger } from '../logger.js';
 import { operationSubject, type Bus, type RpcReply } from './bus.js';
 
@@ -60,10 +61,8 @@ export class RpcServer extends Server implements CustomTransportStrategy {
   /** Takes no more requests and lets those under way finish, for a while. */
   async close(): Promise<void> {
     for (const subscription of this.subscriptions) await subscription.drain();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
-    await Promise.race([Promise.all(this.inFlight), late]);
-    clearTimeout(timer);
+    const finished = withDeadline(Promise.all(this.inFlight), DRAIN_MS, () => new Error('requests are still under way'));
+    await finished.catch((error: unknown) => this.log.warn({ err: error }, 'stopping before every request was answered'));
   }
 
   on(): void {}

@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
+import type { DeliveryHeader } from '@vane/contracts';
+import { Database, ensurePartitions, newId } from '@vane/db';
+import { createLogger, JobQueues, Metrics, SystemClock } from '@vane/runtime';
+import { createTestDatabase, type TestDatabase } from '@vane/testing';
+import { Intake } from './intake.js';
+
+const clock = new SystemClock();
+const logger = createLogger({ app: 'spec', level: 'silent' });
+const redis = process.env.VANE_REDIS_URL ?? 'redis://127.0.0.1:6379';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let adapters: AdapterRegistry;
+let queues: JobQueues;
+let queuedIds: string[];
+let ids: { workspace: string; feed: string; subscription: string; trigger: string };
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = Database.connect({ url: testDatabase.url, applicationName: 'intake-spec', maxConnections: 8 });
+  await ensurePartitions(database.pool, clock.now());
+  adapters = await loadAdapters();
+  queues = new JobQueues({ url: redis, prefix: `spec_${randomBytes(5).toString('hex')}`, logger });
+});
+afterAll(async () => {
+  await queues.close();
+  await database.close();
+  await testDatabase.drop();
+});
+
+beforeEach(async () => {
+  const now = clock.now();
+  ids = { workspace: newId('workspace', now), feed: newId('feed', now), subscription: newId('subscription', now), trigger: newId('trigger', now) };
+  queuedIds = [];
+  const type = adapters.get('generic-webhook')!.triggerTypes.webhook!;
+  const want = JSON.stringify(type.plan(type.config.parse({ scheme: 'none', idHeader: 'x-id', typePointer: '/type' }) as never).want);
+  const { pool } = database;
+  await pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $1, $2)', [ids.workspace, now]);
+  await pool.query(
+    `INSERT INTO feed (id, workspace_id, connection_id, service, trigger_type, resource, created_at) VALUES ($1, $2, '', 'generic-webhook', 'webhook', $1, $3)`,
+    [ids.feed, ids.workspace, now],
+  );
+  await pool.query(
+    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status, status_since, attempts, version, created_at)
+     VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $1, 'x', $4, 'active', $5, 0, 1, $5)`,
+    [ids.subscription, ids.workspace, ids.feed, want, now],
+  );
+  await addTrigger(ids.trigger, 'enabled');
+});
+
+async function addTrigger(id: string, status: string): Promise<void> {
+  await database.pool.query(
+    `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, config, want, status, version, created_at, updated_at)
+     VALUES ($1, $2, $3, 'n', 'generic-webhook', 'webhook', '{}', '{}', $4, 1, $5, $5)`,
+    [id, ids.workspace, ids.feed, status, clock.now()],
+  );
+}
+
+/** Remembers what is handed to the queue, on its way there. */
+function intake(): Intake {
+  const made = new Intake(database, adapters, queues, clock, logger, new Metrics());
+  const enqueue = made.enqueue.bind(made);
+  made.enqueue = async (runIds) => {
+    queuedIds.push(...runIds);
+    await enqueue(runIds);
+  };
+  return made;
+}
+
+function delivery(eventId: string | null, body: string | Buffer = '{"type":"a","n":1}', change: Partial<DeliveryHeader> = {}) {
+  const now = clock.now();
+  const header: DeliveryHeader = {
+    v: 1, id: newId('delivery', now), receivedAt: now.toISOString(), status: 'accepted', reason: null, workspaceId: ids.workspace,
+    subscriptionId: ids.subscription, feedId: ids.feed, service: 'generic-webhook', triggerType: 'webhook', method: 'POST',
+    headers: { 'content-type': 'application/json', ...(eventId === null ? {} : { 'x-id': eventId }) }, size: body.length, sha256: 'x',
+    bodyOmitted: false, sealedAuth: null, authUntil: null, ...change,
+  };
+  return { header, body: Buffer.from(body) };
+}
+
+const count = async (table: string) => {
+  const { rows } = await database.pool.query<{ n: string }>(`SELECT count(*) AS n FROM ${table} WHERE workspace_id = $1`, [ids.workspace]);
+  return Number(rows[0]!.n);
+};
+const counts = async () => ({ deliveries: await count('delivery'), events: await count('event'), runs: await count('run') });
+
+describe('taking deliveries in', () => {
+  it('makes one event and one queued run per delivery, under one correlation id', async () => {
+    const batch = [delivery('a'), delivery('b'), delivery('c')];
+    await intake().take(batch);
+    expect(await counts()).toEqual({ deliveries: 3, events: 3, runs: 3 });
+    const { rows } = await database.pool.query<{ id: string; status: string; correlation_id: string }>(
+      'SELECT id, status, correlation_id FROM run WHERE workspace_id = $1', [ids.workspace],
+    );
+    expect(new Set(rows.map((row) => row.status))).toEqual(new Set(['queued']));
+    expect(new Set(rows.map((row) => row.correlation_id))).toEqual(new Set(batch.map(({ header }) => header.id)));
+    expect(new Set(queuedIds)).toEqual(new Set(rows.map((row) => row.id)));
+  });
+
+  it('adds nothing when the same batch comes again, and hands over what is still queued', async () => {
+    const batch = [delivery('a'), delivery('b')];
+    await intake().take(batch);
+    const first = [...queuedIds].sort();
+    queuedIds = [];
+    await intake().take(batch);
+    expect(await counts()).toEqual({ deliveries: 2, events: 2, runs: 2 });
+    expect(queuedIds.sort()).toEqual(first);
+  });
+
+  it('records a repeat as a delivery without an event, within a batch and between batches', async () => {
+    await intake().take([delivery('a'), delivery('a')]);
+    await intake().take([delivery('a')]);
+    expect(await counts()).toEqual({ deliveries: 3, events: 1, runs: 1 });
+  });
+
+  it('lets ten intakes take the same events at once and ends with one run each', async () => {
+    const batches = Array.from({ length: 10 }, () => Array.from({ length: 20 }, (_, n) => delivery(`same-${(n * 7) % 20}`)));
+    await Promise.all(batches.map((batch, n) => intake().take(n % 2 === 0 ? batch : batch.reverse())));
+    expect(await counts()).toEqual({ deliveries: 200, events: 20, runs: 20 });
+  });
+
+  it('never merges deliveries that carry no identity', async () => {
+    await intake().take([delivery(null), delivery(null)]);
+    expect(await counts()).toEqual({ deliveries: 2, events: 2, runs: 2 });
+  });
+
+  it('keeps what it cannot read as unprocessable, with the reason, and takes the rest of the batch', async () => {
+    await intake().take([delivery('a'), delivery('b', '{"broken'), delivery('c')]);
+    expect(await counts()).toEqual({ deliveries: 3, events: 2, runs: 2 });
+    const { rows } = await database.pool.query<{ reason: string }>(
+      `SELECT reason FROM delivery WHERE workspace_id = $1 AND status = 'unprocessable'`, [ids.workspace],
+    );
+    expect(rows[0]!.reason).toMatch(/JSON/);
+    expect(rows[0]!.reason).not.toContain('broken');
+  });
+
+  it('stores payloads, types and ids with characters that Postgres text cannot hold', async () => {
+    await intake().take([delivery('a\u0000b', '{"type":"x\\u0000y","text":"\\u0000 \\ud83d\\ude00 \\ud800"}')]);
+    expect(await counts()).toEqual({ deliveries: 1, events: 1, runs: 1 });
+  });
+
+  it('records events of a paused trigger as skipped, beside an enabled one that runs', async () => {
+    await addTrigger(newId('trigger', clock.now()), 'paused');
+    await intake().take([delivery('a')]);
+    const { rows } = await database.pool.query<{ status: string; reason: string | null; ended: boolean }>(
+      'SELECT status, reason, ended_at IS NOT NULL AS ended FROM run WHERE workspace_id = $1 ORDER BY status', [ids.workspace],
+    );
+    expect(rows).toEqual([
+      { status: 'queued', reason: null, ended: false },
+      { status: 'skipped', reason: 'trigger_paused', ended: true },
+    ]);
+    expect(queuedIds).toHaveLength(1);
+  });
+
+  it('records pings, handshakes and refused requests without an event', async () => {
+    const records = (['ping', 'handshake', 'refused', 'unprocessable'] as const).map((status) =>
+      delivery('a', '{}', { status, reason: status === 'refused' ? 'bad_signature' : null }),
+    );
+    await intake().take(records);
+    expect(await counts()).toEqual({ deliveries: 4, events: 0, runs: 0 });
+  });
+
+  it('sets a delivery aside that can never be stored as an event', async () => {
+    const one = delivery('a');
+    await intake().setAside(one.header, one.body, 'duplicate key value \u0000');
+    const { rows } = await database.pool.query('SELECT status, reason FROM delivery WHERE id = $1', [one.header.id]);
+    expect(rows).toEqual([{ status: 'unprocessable', reason: 'duplicate key value \uFFFD' }]);
+  });
+
+  it('leaves runs queued in Postgres when Redis cannot be reached', async () => {
+    const away = new JobQueues({ url: 'redis://127.0.0.1:1', prefix: 'x', logger });
+    await new Intake(database, adapters, away, clock, logger, new Metrics()).take([delivery('a')]);
+    expect(await counts()).toEqual({ deliveries: 1, events: 1, runs: 1 });
+    await away.close();
+  });
+});
