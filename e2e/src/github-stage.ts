@@ -40,10 +40,11 @@ export class GithubStage {
     });
   }
 
-  /** A trigger that is active at once. */
+  /** A trigger that is active at once, with its ping over. */
   async trigger(input: TriggerInput = {}): Promise<TriggerView> {
     const answer = await this.send(input);
     if (answer.status !== 201) throw new Error(`The trigger was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    await this.fake.idle();
     return answer.body as TriggerView;
   }
 

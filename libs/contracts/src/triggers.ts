@@ -63,8 +63,12 @@ export const providerView = z
   .meta({ id: 'ProviderView' });
 export type ProviderView = z.infer<typeof providerView>;
 
-const settled = (trigger: { subscription: { status: string } | null }, whenDone: number) =>
-  trigger.subscription?.status === 'pending' || trigger.subscription?.status === 'degraded' ? 202 : whenDone;
+/** An active subscription with a try that has not ended is being changed at the service. */
+const settled = ({ subscription }: { subscription: { status: string; attempts: number } | null }, whenDone: number) => {
+  if (subscription === null) return whenDone;
+  const { status, attempts } = subscription;
+  return status === 'pending' || status === 'degraded' || (status === 'active' && attempts > 0) ? 202 : whenDone;
+};
 
 export const createTrigger = defineOperation({
   name: 'triggers.create',

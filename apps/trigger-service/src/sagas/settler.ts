@@ -84,7 +84,8 @@ export class Settler {
 
   /** What was asked for while the call was under way stays asked for: a removal above all. */
   private overtaken(before: SubscriptionRow, current: SubscriptionRow): Change {
-    if (before.status !== 'removing' && current.status === 'removing') return { status: 'removing', nextAttemptAt: this.clock.now() };
+    const leaving = current.status === 'removing' || current.status === 'removed';
+    if (leaving && before.status !== 'removing') return { status: 'removing', nextAttemptAt: this.clock.now() };
     if (current.status === 'removed') return { status: 'removed', nextAttemptAt: null };
     return sameJson(before.want, current.want) ? {} : { nextAttemptAt: this.clock.now() };
   }
