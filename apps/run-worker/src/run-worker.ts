@@ -95,8 +95,6 @@ export class RunWorker {
   private async closeJobs(): Promise<void> {
     try {
       await this.jobs?.close();
-      // BullMQ leaves the connection it was given open.
-      (this.jobs?.opts.connection as { disconnect?(): void } | undefined)?.disconnect?.();
     } catch (error) {
       this.parts.logger.warn({ err: error }, 'queue cannot be closed');
     }

@@ -20,7 +20,6 @@ export class SyncWorker {
   private readonly ticks;
   private readonly items;
   private readonly duration;
-  private jobs: ReturnType<JobQueues['work']> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stopping = false;
 
@@ -34,7 +33,7 @@ export class SyncWorker {
   /** Begins working, and writes the schedules now and every minute. */
   async start(): Promise<void> {
     const concurrency = SCHEDULES.length * 2;
-    this.jobs = this.parts.queues.work(scheduledWork, ({ operation }) => this.tick(operation), { concurrency });
+    this.parts.queues.work(scheduledWork, ({ operation }) => this.tick(operation), { concurrency });
     this.timer = setInterval(() => void this.schedule(), UPSERT_MS);
     await this.schedule();
   }
@@ -92,8 +91,6 @@ export class SyncWorker {
   private async close(): Promise<void> {
     try {
       await this.parts.queues.close();
-      // BullMQ leaves the connection it was given open.
-      (this.jobs?.opts.connection as { disconnect?(): void } | undefined)?.disconnect?.();
     } catch (error) {
       this.parts.logger.warn({ err: error }, 'queue cannot be closed');
     }

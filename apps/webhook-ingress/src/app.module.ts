@@ -25,6 +25,8 @@ export class AppModule {
               maxConnections: settings.VANE_DATABASE_CONNECTIONS,
             });
             health.add('postgres', () => database.ping());
+            // The stream or the inbox: either makes a delivery durable.
+            health.eitherOf('postgres', 'nats');
             lifecycle.onStop(() => database.close());
             return database;
           },

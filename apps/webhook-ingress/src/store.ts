@@ -9,6 +9,7 @@ const ACK_DEADLINE_MS = 1_000;
 export class DeliveryStore {
   private readonly publisher: DeliveryPublisher;
   private turn: Promise<void> | undefined;
+  private readonly stored: string[] = [];
 
   constructor(
     private readonly bus: Bus,
@@ -26,6 +27,7 @@ export class DeliveryStore {
     await this.endOfTurn();
     try {
       await this.publisher.publish(subject, message, header.id, ACK_DEADLINE_MS);
+      this.logStored(header.id);
       return 'stream';
     } catch (error) {
       this.logger.warn({ err: error, deliveryId: header.id }, 'bus did not confirm, delivery goes to the inbox');
@@ -35,6 +37,7 @@ export class DeliveryStore {
         'INSERT INTO inbox (id, subject, message, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING',
         [header.id, subject, message, this.clock.now()],
       );
+      this.logStored(header.id);
       return 'inbox';
     } catch (error) {
       this.logger.error({ err: error, deliveryId: header.id }, 'delivery could not be stored anywhere');
@@ -53,6 +56,12 @@ export class DeliveryStore {
         resolve();
       });
     }));
+  }
+
+  /** What was confirmed together is one line: a line for each would cost more than judging them. */
+  private logStored(id: string): void {
+    if (this.stored.push(id) > 1) return;
+    setImmediate(() => this.logger.info({ correlationIds: this.stored.splice(0) }, 'deliveries stored'));
   }
 
   /** For records nobody waits for: refused requests, handshakes. */

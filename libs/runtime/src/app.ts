@@ -84,9 +84,8 @@ export async function startApp(options: AppOptions): Promise<NestFastifyApplicat
 function addOperationalRoutes(fastify: FastifyInstance, health: Health, metrics: Metrics): void {
   fastify.get('/healthz', async () => ({ ok: true }));
   fastify.get('/readyz', async (_request, reply) => {
-    const needs = await health.ready();
-    const ok = Object.values(needs).every((problem) => problem === null);
-    return reply.status(ok ? 200 : 503).send({ ok, needs });
+    const ready = await health.ready();
+    return reply.status(ready.ok ? 200 : 503).send(ready);
   });
   fastify.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),

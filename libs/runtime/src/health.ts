@@ -9,13 +9,19 @@ type Check = { name: string; check: () => Promise<void> | void };
 @Injectable()
 export class Health {
   private readonly checks: Check[] = [];
+  private alternatives: string[] = [];
 
   add(name: string, check: Check['check']): void {
     this.checks.push({ name, check });
   }
 
-  /** One entry per need: null when it is met, else a sentence. */
-  async ready(): Promise<Record<string, string | null>> {
+  /** Says that one of these is enough: this app works, if less well, while another is away. */
+  eitherOf(...names: string[]): void {
+    this.alternatives = names;
+  }
+
+  /** Whether this app can work now, and one entry per need: null when it is met, else a sentence. */
+  async ready(): Promise<{ ok: boolean; needs: Record<string, string | null> }> {
     const entries = this.checks.map(async ({ name, check }) => {
       try {
         await withDeadline(Promise.resolve(check()), ANSWER_MS, () => new Error(`no answer within ${ANSWER_MS} ms`));
@@ -24,6 +30,10 @@ export class Health {
         return [name, error instanceof Error ? error.message : String(error)] as const;
       }
     });
-    return Object.fromEntries(await Promise.all(entries));
+    const needs = Object.fromEntries(await Promise.all(entries));
+    const met = (name: string) => needs[name] === null;
+    const alternativeMet = this.alternatives.some(met);
+    const ok = Object.keys(needs).every((name) => met(name) || (alternativeMet && this.alternatives.includes(name)));
+    return { ok, needs };
   }
 }

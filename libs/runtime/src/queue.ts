@@ -6,6 +6,8 @@ import { withDeadline } from './deadline.js';
 import type { Logger } from './logger.js';
 
 const ADD_DEADLINE_MS = 3_000;
+/** States of a connection that was lost or never came about; while it is first being made, adding waits. */
+const LOST = ['reconnecting', 'close', 'end'];
 
 export type QueueOptions = { url: string; prefix: string; logger: Logger };
 
@@ -20,7 +22,7 @@ export type JobToAdd<J extends JobContract> = {
 export class JobQueues {
   private readonly producer: Redis;
   private readonly queues = new Map<string, Queue>();
-  private readonly workers: Worker[] = [];
+  private readonly workers: { worker: Worker; connection: Redis }[] = [];
 
   constructor(private readonly options: QueueOptions) {
     // Producers fail fast; workers, below, wait for Redis for ever.
@@ -32,10 +34,10 @@ export class JobQueues {
     await this.producer.ping();
   }
 
-  /** Throws at once while Redis is away, instead of waiting for it: whoever adds has a reconciler behind it. */
+  /** Throws soon while Redis is away, instead of waiting for it: whoever adds has a reconciler behind it. */
   async add<J extends JobContract>(job: J, items: JobToAdd<J>[]): Promise<void> {
     if (items.length === 0) return;
-    if (this.producer.status !== 'ready') throw new VaneError('unavailable', 'Redis is not reachable.');
+    if (LOST.includes(this.producer.status)) throw new VaneError('unavailable', 'Redis is not reachable.');
     const added = this.queue(job.queue).addBulk(
       items.map((item) => ({
         name: job.name,
@@ -77,7 +79,7 @@ export class JobQueues {
     );
     worker.on('error', (error) => this.options.logger.warn({ err: error, job: job.name }, 'queue worker failed'));
     worker.on('failed', (task, error) => this.options.logger.error({ err: error, job: job.name, id: task?.id }, 'job failed'));
-    this.workers.push(worker);
+    this.workers.push({ worker, connection });
     return worker;
   }
 
@@ -100,7 +102,11 @@ export class JobQueues {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.close()));
+    for (const { worker, connection } of this.workers.splice(0)) {
+      await worker.close();
+      // BullMQ leaves the connection it was given open.
+      connection.disconnect();
+    }
     // A queue that never reached Redis would wait for it while closing.
     const queues = this.producer.status === 'ready' ? [...this.queues.values()] : [];
     await Promise.all(queues.map((queue) => queue.close()));

@@ -130,6 +130,8 @@ export class Bus {
           inboxPrefix: `_INBOX_${app}`,
           maxReconnectAttempts: -1,
           reconnectTimeWait: 250,
+          // A stack trace made ahead for every request costs an eighth of ingress's time.
+          noAsyncTraces: true,
           ...userFrom(url),
           ...(tls ? { tls: {} } : {}),
         });
