@@ -33,14 +33,14 @@ export class Intake {
     if (batch.length === 0) return;
     const wants = await this.wants(batch.map(({ header }) => header.subscriptionId));
     const deliveries = batch.map(({ header, body }) => normaliseDelivery(this.adapters, header, body, wants.get(header.subscriptionId)));
-    const queued = await this.database.transaction(async (tx) => {
+    const { events, runs, waiting } = await this.database.transaction(async (tx) => {
       await this.insertDeliveries(tx, deliveries);
       const { fresh, repeated } = await this.takeIdentities(tx, deliveries);
       await this.insertEvents(tx, fresh);
-      const runs = await this.insertRuns(tx, fresh);
-      this.count(deliveries, fresh.length, runs);
-      return [...runs.filter((run) => run.status === 'queued').map((run) => run.id), ...(await this.stillQueued(tx, repeated))];
+      return { events: fresh.length, runs: await this.insertRuns(tx, fresh), waiting: await this.stillQueued(tx, repeated) };
     });
+    this.report(deliveries, events, runs);
+    const queued = [...runs.filter((run) => run.status === 'queued').map((run) => run.id), ...waiting];
     await this.enqueue(queued);
   }
 
@@ -183,7 +183,8 @@ export class Intake {
     }
   }
 
-  private count(deliveries: IncomingDelivery[], events: number, runs: NewRun[]): void {
+  private report(deliveries: IncomingDelivery[], events: number, runs: NewRun[]): void {
+    this.logger.info({ correlationIds: deliveries.map(({ header }) => header.id), events, runs: runs.length }, 'deliveries taken in');
     for (const { header } of deliveries) this.taken.inc({ kind: `delivery_${header.status}` });
     this.taken.inc({ kind: 'event' }, events);
     this.taken.inc({ kind: 'run' }, runs.length);
