@@ -1,5 +1,5 @@
 import { Module, type DynamicModule, type OnApplicationBootstrap } from '@nestjs/common';
-import { Database } from '@vane/db';
+import { Database, openDatabase } from '@vane/db';
 import { Clock, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
 import { Authenticator } from './access/authenticator.js';
 import { Authoriser } from './access/authoriser.js';
@@ -32,7 +32,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         {
           provide: Database,
           inject: [Health, Lifecycle, Logger],
-          useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase(settings, health, lifecycle, logger),
+          useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase('api-gateway', settings, { health, lifecycle, logger }),
         },
       ],
     };
@@ -43,16 +43,4 @@ export class GatewayModule implements OnApplicationBootstrap {
     const timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
     this.lifecycle.onStop(() => clearInterval(timer));
   }
-}
-
-function openDatabase(settings: GatewaySettings, health: Health, lifecycle: Lifecycle, logger: Logger): Database {
-  const database = Database.connect({
-    url: settings.VANE_DATABASE_URL,
-    applicationName: 'vane-api-gateway',
-    maxConnections: settings.VANE_DATABASE_CONNECTIONS,
-    onConnectionLost: (error) => logger.warn({ err: error }, 'idle database connection lost'),
-  });
-  health.add('postgres', () => database.ping());
-  lifecycle.onStop(() => database.close());
-  return database;
 }

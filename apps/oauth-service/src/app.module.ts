@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
-import { Database, parseKeyRing, Vault } from '@vane/db';
-import { Clock, EgressClient, Health, Lifecycle, Logger, parseEgressAllow, RuntimeModule } from '@vane/runtime';
+import { Database, openDatabase, parseKeyRing, Vault } from '@vane/db';
+import { Clock, EgressClient, egressProvider, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
 import { AuthorisationsService } from './authorisations.service.js';
 import type { Settings } from './config.js';
 import { ConnectionStore } from './connection-store.js';
@@ -43,7 +43,7 @@ export class AppModule {
         {
           provide: Database,
           inject: [Health, Lifecycle, Logger],
-          useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase(settings, { health, lifecycle, logger }),
+          useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase('oauth-service', settings, { health, lifecycle, logger }),
         },
         {
           provide: Vault,
@@ -51,15 +51,7 @@ export class AppModule {
           useFactory: (database: Database, time: Clock) =>
             new Vault({ database, ring: 'oauth', keys: parseKeyRing(settings.VANE_KEYS_OAUTH), clock: time }),
         },
-        {
-          provide: EgressClient,
-          inject: [Lifecycle],
-          useFactory: (lifecycle: Lifecycle) => {
-            const egress = new EgressClient({ policy: { allow: parseEgressAllow(settings.VANE_EGRESS_ALLOW), requireHttps: true } });
-            lifecycle.onStop(() => egress.close());
-            return egress;
-          },
-        },
+        egressProvider(settings, { requireHttps: true }),
         {
           provide: ServiceCatalog,
           inject: [EgressClient],
@@ -69,16 +61,4 @@ export class AppModule {
       ],
     };
   }
-}
-
-function openDatabase(settings: Settings, { health, lifecycle, logger }: { health: Health; lifecycle: Lifecycle; logger: Logger }): Database {
-  const database = Database.connect({
-    url: settings.VANE_DATABASE_URL,
-    applicationName: 'vane-oauth-service',
-    maxConnections: settings.VANE_DATABASE_CONNECTIONS,
-    onConnectionLost: (error) => logger.warn({ err: error }, 'connection to postgres lost'),
-  });
-  health.add('postgres', () => database.ping());
-  lifecycle.onStop(() => database.close());
-  return database;
 }

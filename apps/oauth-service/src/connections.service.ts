@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { countConnectionUses, VaneError, type CallContext, type ConnectionView } from '@vane/contracts';
-import { Database, type Connection } from '@vane/db';
+import { Database, type Connection, pageOf, type PageInput } from '@vane/db';
 import { Bus } from '@vane/runtime';
 import { ConnectionStore } from './connection-store.js';
-import { pageOf, type PageInput } from './paging.js';
 
 /** Authorised accounts as the API shows them. */
 @Injectable()
@@ -14,7 +13,7 @@ export class ConnectionsService {
     private readonly bus: Bus,
   ) {}
 
-  list(input: PageInput): Promise<{ items: ConnectionView[]; next: string | null }> {
+  list(input: PageInput & { workspace: string }): Promise<{ items: ConnectionView[]; next: string | null }> {
     return pageOf(input, (page) => this.database.forWorkspace(input.workspace).connection.findMany(page), viewOf);
   }
 

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { VaneError, type createIntegration, type InputOf, type IntegrationView, type updateIntegration } from '@vane/contracts';
-import { Database, newId, Vault, type Integration } from '@vane/db';
+import { Database, newId, Vault, type Integration, pageOf, type PageInput } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import type { OAuthParty } from './oauth-client.js';
-import { pageOf, type PageInput } from './paging.js';
 import { PublicUrls } from './public-urls.js';
 import { ServiceCatalog } from './service-catalog.js';
 
@@ -40,7 +39,7 @@ export class IntegrationsService {
     return this.view(row);
   }
 
-  async list(input: PageInput): Promise<{ items: IntegrationView[]; next: string | null }> {
+  async list(input: PageInput & { workspace: string }): Promise<{ items: IntegrationView[]; next: string | null }> {
     return pageOf(input, (page) => this.database.forWorkspace(input.workspace).integration.findMany(page), (row) => this.view(row));
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Database, parseOpeningKeys } from '@vane/db';
-import { Clock, EgressClient, Health, JobQueues, Lifecycle, Logger, Metrics, parseEgressAllow, RuntimeModule } from '@vane/runtime';
+import { Database, openDatabase, parseOpeningKeys } from '@vane/db';
+import { Clock, EgressClient, egressProvider, Health, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule } from '@vane/runtime';
 import type { RunWorkerSettings } from './config.js';
 import { HttpTarget } from './http-target.js';
 import { Reconciler } from './reconciler.js';
@@ -31,40 +31,13 @@ const outside = (settings: RunWorkerSettings) => [
   {
     provide: Database,
     inject: [Health, Lifecycle, Logger],
-    useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => {
-      const database = Database.connect({
-        url: settings.VANE_DATABASE_URL,
-        applicationName: 'run-worker',
-        maxConnections: settings.VANE_DATABASE_CONNECTIONS,
-        onConnectionLost: (error) => logger.warn({ err: error }, 'postgres connection lost'),
-      });
-      health.add('postgres', () => database.ping());
-      lifecycle.onStop(() => database.close());
-      return database;
-    },
+    useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase('run-worker', settings, { health, lifecycle, logger }),
   },
-  {
-    provide: JobQueues,
-    inject: [Health, Lifecycle, Logger],
-    useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => {
-      const queues = new JobQueues({ url: settings.VANE_REDIS_URL, prefix: settings.VANE_PREFIX, logger });
-      health.add('redis', () => queues.check());
-      lifecycle.onStop(() => queues.close());
-      return queues;
-    },
-  },
+  queuesProvider(settings, { needed: true }),
 ];
 
 const targets = (settings: RunWorkerSettings) => [
-  {
-    provide: EgressClient,
-    inject: [Lifecycle],
-    useFactory: (lifecycle: Lifecycle) => {
-      const egress = new EgressClient({ policy: { allow: parseEgressAllow(settings.VANE_EGRESS_ALLOW) } });
-      lifecycle.onStop(() => egress.close());
-      return egress;
-    },
-  },
+  egressProvider(settings),
   {
     provide: ScriptSandbox,
     inject: [EgressClient, Lifecycle, Clock],

@@ -1,9 +1,9 @@
 import { Controller } from '@nestjs/common';
 import { getRun, listRuns, reconcileRuns, VaneError, type InputOf, type OutputOf } from '@vane/contracts';
-import { Database } from '@vane/db';
+import { Database, pageOf, runView } from '@vane/db';
 import { Handles } from '@vane/runtime';
 import { Reconciler } from './reconciler.js';
-import { attemptViews, runView } from './run-views.js';
+import { attemptViews } from './attempt-views.js';
 
 @Controller()
 export class RunsController {
@@ -12,21 +12,11 @@ export class RunsController {
     private readonly reconciler: Reconciler,
   ) {}
 
-  /** Newest first: ids are ordered by time, so the last one of a page is the cursor of the next. */
   @Handles(listRuns)
-  async list({ workspace, cursor, limit, status, trigger, event }: InputOf<typeof listRuns>): Promise<OutputOf<typeof listRuns>> {
-    const rows = await this.database.forWorkspace(workspace).run.findMany({
-      where: {
-        ...(cursor === undefined ? {} : { id: { lt: cursor } }),
-        ...(status === undefined ? {} : { status }),
-        ...(trigger === undefined ? {} : { triggerId: trigger }),
-        ...(event === undefined ? {} : { eventId: event }),
-      },
-      orderBy: { id: 'desc' },
-      take: limit + 1,
-    });
-    const items = rows.slice(0, limit).map(runView);
-    return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+  async list({ workspace, status, trigger, event, ...page }: InputOf<typeof listRuns>): Promise<OutputOf<typeof listRuns>> {
+    const filter = { status, triggerId: trigger, eventId: event };
+    const { run } = this.database.forWorkspace(workspace);
+    return pageOf(page, ({ where, ...query }) => run.findMany({ ...query, where: { ...where, ...filter } }), runView);
   }
 
   @Handles(getRun)

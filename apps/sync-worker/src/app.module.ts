@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Bus, Clock, Health, JobQueues, Lifecycle, Logger, Metrics, RuntimeModule } from '@vane/runtime';
+import { Bus, Clock, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule } from '@vane/runtime';
 import type { SyncWorkerSettings } from './config.js';
 import { SyncWorker } from './sync-worker.js';
 
@@ -10,15 +10,7 @@ export class AppModule {
       module: AppModule,
       imports: [RuntimeModule.forApp('sync-worker', settings, clock)],
       providers: [
-        {
-          provide: JobQueues,
-          inject: [Health, Logger],
-          useFactory: (health: Health, logger: Logger) => {
-            const queues = new JobQueues({ url: settings.VANE_REDIS_URL, prefix: settings.VANE_PREFIX, logger });
-            health.add('redis', () => queues.check());
-            return queues;
-          },
-        },
+        queuesProvider(settings, { needed: true }),
         {
           provide: SyncWorker,
           inject: [Bus, JobQueues, Clock, Logger, Metrics, Lifecycle],

@@ -1,5 +1,5 @@
-import type { DeliveryView, EventView, RunView } from '@vane/contracts';
-import type { Delivery, Event, Run } from '@vane/db';
+import type { DeliveryView, EventView } from '@vane/contracts';
+import type { Delivery, Event } from '@vane/db';
 
 const isoOrNull = (date: Date | null) => date?.toISOString() ?? null;
 
@@ -28,23 +28,5 @@ export function viewEvent(row: Omit<Event, 'payload'>): EventView {
     feedId: row.feedId,
     deliveryId: row.deliveryId,
     dedupeKey: row.dedupeKey,
-  };
-}
-
-export function viewRun(row: Run): RunView {
-  return {
-    id: row.id,
-    triggerId: row.triggerId,
-    eventId: row.eventId,
-    runnableId: row.runnableId,
-    replay: row.replay,
-    status: row.status as RunView['status'],
-    reason: row.reason,
-    attempts: row.attempts,
-    createdAt: row.createdAt.toISOString(),
-    startedAt: isoOrNull(row.startedAt),
-    endedAt: isoOrNull(row.endedAt),
-    nextAttemptAt: isoOrNull(row.nextAttemptAt),
-    correlationId: row.correlationId,
   };
 }

@@ -1,8 +1,8 @@
 import { type DynamicModule, Module, type OnApplicationBootstrap, Inject } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
-import { Database, ensurePartitions, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
+import { Database, ensurePartitions, openDatabase, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
 import {
-  Bus, Clock, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, parseEgressAllow, RuntimeModule,
+  Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule,
 } from '@vane/runtime';
 import type { TriggerSettings } from './config.js';
 import { Connections } from './connections.js';
@@ -29,36 +29,12 @@ const connections = (settings: TriggerSettings) => [
   { provide: AdapterRegistry, useFactory: () => loadAdapters({ extraPaths: settings.VANE_EXTRA_ADAPTERS }) },
   {
     provide: Database,
-    inject: [Health, Lifecycle],
-    useFactory: (health: Health, lifecycle: Lifecycle) => {
-      const database = Database.connect({
-        url: settings.VANE_DATABASE_URL,
-        applicationName: 'trigger-service',
-        maxConnections: settings.VANE_DATABASE_CONNECTIONS,
-      });
-      health.add('postgres', () => database.ping());
-      lifecycle.onStop(() => database.close());
-      return database;
-    },
+    inject: [Health, Lifecycle, Logger],
+    useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase('trigger-service', settings, { health, lifecycle, logger }),
   },
-  {
-    provide: JobQueues,
-    inject: [Logger, Lifecycle],
-    useFactory: (logger: Logger, lifecycle: Lifecycle) => {
-      const queues = new JobQueues({ url: settings.VANE_REDIS_URL, prefix: settings.VANE_PREFIX, logger });
-      lifecycle.onStop(() => queues.close());
-      return queues;
-    },
-  },
-  {
-    provide: EgressClient,
-    inject: [Lifecycle],
-    useFactory: (lifecycle: Lifecycle) => {
-      const egress = new EgressClient({ policy: { allow: parseEgressAllow(settings.VANE_EGRESS_ALLOW) } });
-      lifecycle.onStop(() => egress.close());
-      return egress;
-    },
-  },
+  // Without Redis runs start later and nothing is lost, so this app is ready all the same.
+  queuesProvider(settings, { needed: false }),
+  egressProvider(settings),
   {
     provide: Vault,
     inject: [Database, Clock],

@@ -1,7 +1,6 @@
 import { VaneError, type CallContext, type RunView } from '@vane/contracts';
-import { isUniqueViolation, newId, type Database, type Run } from '@vane/db';
+import { isUniqueViolation, newId, runView, type Database, type Run } from '@vane/db';
 import type { Clock } from '@vane/runtime';
-import { viewRun } from './activity-views.js';
 import type { Intake } from './intake/intake.js';
 
 const TRIES = 5;
@@ -23,7 +22,7 @@ export class Replays {
     if (trigger.runnableId === null) throw new VaneError('conflict', 'The trigger of this run has no runnable. Give it one first.');
     const run = await this.insert(original, trigger.runnableId, call);
     await this.intake.enqueue([run.id]);
-    return viewRun(run);
+    return runView(run);
   }
 
   /** Two replays at the same moment want the same number; the second takes the next. */

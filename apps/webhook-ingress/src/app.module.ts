@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
-import { Database, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
+import { Database, openDatabase, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
 import { Bus, Clock, Health, HookKeys, Lifecycle, Logger, Metrics, RuntimeModule, ensureDeliveryStream } from '@vane/runtime';
 import type { IngressSettings } from './config.js';
 import { Receiver } from './receiver.js';
@@ -17,18 +17,11 @@ export class AppModule {
         { provide: AdapterRegistry, useFactory: () => loadAdapters({ extraPaths: settings.VANE_EXTRA_ADAPTERS }) },
         {
           provide: Database,
-          inject: [Health, Lifecycle],
-          useFactory: (health: Health, lifecycle: Lifecycle) => {
-            const database = Database.connect({
-              url: settings.VANE_DATABASE_URL,
-              applicationName: 'webhook-ingress',
-              maxConnections: settings.VANE_DATABASE_CONNECTIONS,
-            });
-            health.add('postgres', () => database.ping());
+          inject: [Health, Lifecycle, Logger],
+          useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => {
             // The stream or the inbox: either makes a delivery durable.
             health.eitherOf('postgres', 'nats');
-            lifecycle.onStop(() => database.close());
-            return database;
+            return openDatabase('webhook-ingress', settings, { health, lifecycle, logger });
           },
         },
         {

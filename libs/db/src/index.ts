@@ -17,3 +17,6 @@ export { Vault } from './vault/vault.js';
 export { VaultError } from './vault/vault-error.js';
 export { WorkspaceScopeError } from './workspace-scope.js';
 export type { ScopedPrisma } from './workspace-scope.js';
+export { openDatabase, type DatabaseHost } from './open-database.js';
+export { pageOf, type PageInput, type PageQuery } from './paging.js';
+export { runView } from './run-view.js';

@@ -12,3 +12,4 @@ export * from './metrics.js';
 export * from './queue.js';
 export * from './service-http.js';
 export * from './hook-key.js';
+export * from './providers.js';

@@ -11,11 +11,10 @@ import {
   type Role,
   type TokenView,
 } from '@vane/contracts';
-import { Database, newId } from '@vane/db';
+import { Database, newId, pageOf } from '@vane/db';
 import { Clock, Handles } from '@vane/runtime';
 import { Authenticator } from './authenticator.js';
 import { atLeast } from './identity.js';
-import { pageOf, pageStart } from './paging.js';
 import { hashToken, newToken } from './token.js';
 
 type Row = { id: string; name: string; role: string; createdAt: Date; expiresAt: Date | null };
@@ -65,12 +64,7 @@ export class Tokens {
 
   @Handles(listTokens)
   async list(input: InputOf<typeof listTokens>): Promise<OutputOf<typeof listTokens>> {
-    const rows = await this.database.forWorkspace(input.workspace).apiToken.findMany({
-      where: pageStart(input),
-      orderBy: { id: 'desc' },
-      take: input.limit + 1,
-    });
-    return pageOf(rows, input.limit, view);
+    return pageOf(input, (page) => this.database.forWorkspace(input.workspace).apiToken.findMany(page), view);
   }
 
   @Handles(revokeToken)

@@ -10,9 +10,8 @@ import {
   type OutputOf,
   type WorkspaceView,
 } from '@vane/contracts';
-import { Database, newId } from '@vane/db';
+import { Database, newId, pageOf } from '@vane/db';
 import { Clock, Handles } from '@vane/runtime';
-import { pageOf, pageStart } from './paging.js';
 
 type Row = { id: string; name: string; createdAt: Date };
 
@@ -35,12 +34,7 @@ export class Workspaces {
   @Handles(listWorkspaces)
   async list(@Payload() input: InputOf<typeof listWorkspaces>, @Ctx() call: CallContext): Promise<OutputOf<typeof listWorkspaces>> {
     const own = call.actor.role === 'superadmin' ? {} : { id: await this.workspaceOf(call) };
-    const rows = await this.database.prisma.workspace.findMany({
-      where: { AND: [own, pageStart(input)] },
-      orderBy: { id: 'desc' },
-      take: input.limit + 1,
-    });
-    return pageOf(rows, input.limit, view);
+    return pageOf(input, ({ where, ...page }) => this.database.prisma.workspace.findMany({ ...page, where: { AND: [own, where] } }), view);
   }
 
   @Handles(getWorkspace)

@@ -1,12 +1,11 @@
 import { Controller, Inject } from '@nestjs/common';
 import * as contracts from '@vane/contracts';
 import { VaneError, type CallContext, type InputOf } from '@vane/contracts';
-import { Database, ensurePartitions } from '@vane/db';
+import { Database, ensurePartitions, pageOf, runView } from '@vane/db';
 import type { Json } from '@vane/kit';
 import { Clock, Handles } from '@vane/runtime';
-import { viewDelivery, viewEvent, viewRun } from '../activity-views.js';
+import { viewDelivery, viewEvent } from '../activity-views.js';
 import { InboxRelay } from '../intake/inbox.js';
-import { pageArgs, toPage } from '../paging.js';
 import { Replays } from '../replays.js';
 
 @Controller()
@@ -20,14 +19,11 @@ export class ActivityController {
 
   @Handles(contracts.listDeliveries)
   async listDeliveries(input: InputOf<typeof contracts.listDeliveries>) {
-    const { where, ...page } = pageArgs(input);
     const feedId = input.trigger === undefined ? undefined : await this.feedOf(input.workspace, input.trigger);
-    const rows = await this.database.forWorkspace(input.workspace).delivery.findMany({
-      ...page,
-      where: { ...where, status: input.status, subscriptionId: input.subscription, feedId },
-      omit: { body: true, headers: true },
-    });
-    return toPage(rows, input.limit, viewDelivery);
+    const filter = { status: input.status, subscriptionId: input.subscription, feedId };
+    const { delivery } = this.database.forWorkspace(input.workspace);
+    const omit = { body: true, headers: true } as const;
+    return pageOf(input, ({ where, ...page }) => delivery.findMany({ ...page, where: { ...where, ...filter }, omit }), viewDelivery);
   }
 
   @Handles(contracts.getDelivery)
@@ -46,12 +42,10 @@ export class ActivityController {
 
   @Handles(contracts.listEvents)
   async listEvents(input: InputOf<typeof contracts.listEvents>) {
-    const { where, ...page } = pageArgs(input);
     const feedId = input.trigger === undefined ? undefined : await this.feedOf(input.workspace, input.trigger);
-    const rows = await this.database
-      .forWorkspace(input.workspace)
-      .event.findMany({ ...page, where: { ...where, feedId, type: input.type }, omit: { payload: true } });
-    return toPage(rows, input.limit, viewEvent);
+    const filter = { feedId, type: input.type };
+    const { event } = this.database.forWorkspace(input.workspace);
+    return pageOf(input, ({ where, ...page }) => event.findMany({ ...page, where: { ...where, ...filter }, omit: { payload: true } }), viewEvent);
   }
 
   @Handles(contracts.getEvent)
@@ -60,7 +54,7 @@ export class ActivityController {
     const row = await scoped.event.findFirst({ where: { id: input.event } });
     if (!row) throw new VaneError('not_found', `There is no event ${input.event} in this workspace.`);
     const runs = await scoped.run.findMany({ where: { eventId: row.id }, orderBy: { id: 'asc' }, take: 200 });
-    return { ...viewEvent(row), payload: row.payload as Json, runs: runs.map(viewRun) };
+    return { ...viewEvent(row), payload: row.payload as Json, runs: runs.map(runView) };
   }
 
   @Handles(contracts.replayRun)

@@ -1,9 +1,8 @@
 import { Controller, Inject } from '@nestjs/common';
 import * as contracts from '@vane/contracts';
 import type { InputOf } from '@vane/contracts';
-import { Database, seal, secretValueCell } from '@vane/db';
+import { Database, pageOf, seal, secretValueCell } from '@vane/db';
 import { Clock, Handles } from '@vane/runtime';
-import { pageArgs, toPage } from '../paging.js';
 import { Runnables, viewRunnable } from '../runnables.js';
 import { DataKey } from '../data-key.js';
 
@@ -23,9 +22,8 @@ export class RunnablesController {
 
   @Handles(contracts.listRunnables)
   async list(input: InputOf<typeof contracts.listRunnables>) {
-    const { where, ...page } = pageArgs(input);
-    const rows = await this.database.forWorkspace(input.workspace).runnable.findMany({ ...page, where: { ...where, deletedAt: null } });
-    return toPage(rows, input.limit, viewRunnable);
+    const { runnable } = this.database.forWorkspace(input.workspace);
+    return pageOf(input, ({ where, ...page }) => runnable.findMany({ ...page, where: { ...where, deletedAt: null } }), viewRunnable);
   }
 
   @Handles(contracts.getRunnable)

@@ -1,9 +1,8 @@
 import { Controller, Inject } from '@nestjs/common';
 import * as contracts from '@vane/contracts';
 import type { CallContext, InputOf } from '@vane/contracts';
-import { Database } from '@vane/db';
+import { Database, pageOf, type PageQuery } from '@vane/db';
 import { Handles } from '@vane/runtime';
-import { pageArgs, toPage } from '../paging.js';
 import { Sweeper } from '../sagas/sweeper.js';
 import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
 import { Triggers } from '../triggers.js';
@@ -30,13 +29,10 @@ export class TriggersController {
 
   @Handles(contracts.listTriggers)
   async list(input: InputOf<typeof contracts.listTriggers>) {
-    const { where, ...page } = pageArgs(input);
-    const rows = await this.database.forWorkspace(input.workspace).trigger.findMany({
-      ...page,
-      where: { ...where, service: input.service, status: input.status, runnableId: input.runnable, connectionId: input.connection },
-      include: withSubscription,
-    });
-    return toPage(rows as TriggerRow[], input.limit, (row) => this.views.trigger(row));
+    const { trigger } = this.database.forWorkspace(input.workspace);
+    const filter = { service: input.service, status: input.status, runnableId: input.runnable, connectionId: input.connection };
+    const find = (page: PageQuery) => trigger.findMany({ ...page, where: { ...page.where, ...filter }, include: withSubscription });
+    return pageOf(input, find, (row) => this.views.trigger(row as TriggerRow));
   }
 
   @Handles(contracts.updateTrigger)
@@ -61,11 +57,9 @@ export class TriggersController {
 
   @Handles(contracts.listSubscriptions)
   async listSubscriptions(input: InputOf<typeof contracts.listSubscriptions>) {
-    const { where, ...page } = pageArgs(input);
-    const rows = await this.database
-      .forWorkspace(input.workspace)
-      .subscription.findMany({ ...page, where: { ...where, status: input.status }, include: historyOf() });
-    return toPage(rows as SubscriptionWithHistory[], input.limit, (row) => this.views.subscription(row));
+    const { subscription } = this.database.forWorkspace(input.workspace);
+    const find = (page: PageQuery) => subscription.findMany({ ...page, where: { ...page.where, status: input.status }, include: historyOf() });
+    return pageOf(input, find, (row) => this.views.subscription(row as SubscriptionWithHistory));
   }
 
   @Handles(contracts.getSubscription)

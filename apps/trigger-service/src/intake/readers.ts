@@ -116,6 +116,8 @@ export class PartitionReaders {
       await this.intake.take([one]);
       message.ack();
     } catch (error) {
+      // Tries made while Postgres was away say nothing about the delivery.
+      await this.database.ping();
       if (message.info.deliveryCount < MAX_TRIES) return message.nak(RETRY_MS * message.info.deliveryCount);
       this.logger.error({ err: error, deliveryId: header.id }, 'delivery cannot be taken in, it is set aside as unprocessable');
       await this.intake.setAside(header, body, error instanceof Error ? error.message : String(error));

@@ -1,28 +1,8 @@
-import type { AttemptView, Fault, RunStatus, RunView } from '@vane/contracts';
-import type { Attempt, Run } from '@vane/db';
+import type { AttemptView, Fault } from '@vane/contracts';
+import type { Attempt } from '@vane/db';
 
 /** What fits beside the run in one bus message of 1 MB, whatever the encoding adds. */
 const ATTEMPT_LIST_BYTES = 700_000;
-
-const instant = (date: Date | null) => date?.toISOString() ?? null;
-
-export function runView(run: Run): RunView {
-  return {
-    id: run.id,
-    triggerId: run.triggerId,
-    eventId: run.eventId,
-    runnableId: run.runnableId,
-    replay: run.replay,
-    status: run.status as RunStatus,
-    reason: run.reason,
-    attempts: run.attempts,
-    createdAt: run.createdAt.toISOString(),
-    startedAt: instant(run.startedAt),
-    endedAt: instant(run.endedAt),
-    nextAttemptAt: instant(run.nextAttemptAt),
-    correlationId: run.correlationId,
-  };
-}
 
 /** Attempts in their order. Where all together are too large for one message, the oldest lose their results and output. */
 export function attemptViews(attempts: Attempt[]): AttemptView[] {
@@ -43,7 +23,7 @@ function attemptView(attempt: Attempt): AttemptView {
   return {
     number: attempt.number,
     startedAt: attempt.startedAt.toISOString(),
-    endedAt: instant(attempt.endedAt),
+    endedAt: attempt.endedAt?.toISOString() ?? null,
     outcome: attempt.outcome as AttemptView['outcome'],
     fault: attempt.fault as Fault | null,
     code: attempt.code,
