@@ -65,7 +65,7 @@ export type ProviderView = z.infer<typeof providerView>;
 
 /** An active subscription with a try that has not ended is being changed at the service. */
 const settled = ({ subscription }: { subscription: { status: string; attempts: number } | null }, whenDone: number) => {
-  if (subscription === null) return whenDone;
+  if (!subscription) return whenDone;
   const { status, attempts } = subscription;
   return status === 'pending' || status === 'degraded' || (status === 'active' && attempts > 0) ? 202 : whenDone;
 };
