@@ -163,6 +163,42 @@ describe('Postgres is stopped', () => {
   }, TEST_MS);
 });
 
+describe('Postgres and NATS are both gone', () => {
+  it('says 503 rather than take what it could lose, and takes it when it is sent again', async () => {
+    const hook = await newHook();
+    for (const port of ingresses) expect(await postSigned(atPort(hook.url, port), hook.secret, 'msg_0', { n: 0 })).toBe(200);
+    await Promise.all([killServer(instance.dir, 'nats'), killServer(instance.dir, 'postgres', 'SIGINT')]);
+    expect(await Promise.all(numbers(1, 9).map((n) => post(hook, n)))).toEqual(numbers(1, 9).map(() => 503));
+    await startOwnServers({ dir: instance.dir, nats: true, postgres: true });
+    await waitReady(instance.dir);
+    expect(await Promise.all(numbers(1, 9).map((n) => post(hook, n)))).toEqual(numbers(1, 9).map(() => 200));
+    await expectEachOnce(hook, numbers(0, 9));
+  }, TEST_MS);
+});
+
+describe('an ingress is killed', () => {
+  it('while it is sent to: nothing it said yes to is lost, and what is sent again elsewhere runs once', async () => {
+    const hook = await newHook();
+    const answered: number[] = [];
+    const cutOff: number[] = [];
+    const sendTo = async (port: number, n: number) => {
+      const status = await postSigned(atPort(hook.url, port), hook.secret, `msg_${n}`, { n }).catch(() => 0);
+      (status === 200 ? answered : cutOff).push(n);
+    };
+    const sending = numbers(0, BURST).map((n) => sendTo(ingresses[1]!, n));
+    await eventually('a first answer', async () => answered.length > 0, { everyMs: 1 });
+    killApp(instance.dir, 'webhook-ingress', { instance: 2 });
+    await Promise.all(sending);
+    expect(answered.length + cutOff.length).toBe(BURST);
+    expect(cutOff.length).toBeGreaterThan(0);
+    await workspace.endedRuns(hook.id, answered.length, { timeoutMs: RECOVERY_MS });
+    const missed = [...cutOff];
+    await Promise.all(missed.map((n) => sendTo(ingresses[0]!, n)));
+    expect(answered.sort((a, b) => a - b)).toEqual(numbers(0, BURST));
+    await expectEachOnce(hook, numbers(0, BURST));
+  }, TEST_MS);
+});
+
 describe('run-worker is killed', () => {
   it('with a script and a call under way: both are repeated as the same run, and not where that was forbidden', async () => {
     const receiver = await startHttpReceiver();
