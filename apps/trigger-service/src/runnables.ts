@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
-  VaneError, type createRunnable, type deleteRunnable, type InputOf, type OutputOf, type RunnableSpec, type RunnableView, type updateRunnable,
+  creationKeyOf, VaneError, type CallContext, type createRunnable, type deleteRunnable, type InputOf, type OutputOf, type RunnableSpec, type RunnableView, type updateRunnable,
 } from '@vane/contracts';
 import { newId, runnableSecretCell, seal, type Database, type Prisma, type Runnable } from '@vane/db';
 import type { Clock, EgressClient } from '@vane/runtime';
@@ -16,12 +16,16 @@ export class Runnables {
     private readonly dataKey: DataKey,
   ) {}
 
-  async create(input: InputOf<typeof createRunnable>): Promise<OutputOf<typeof createRunnable>> {
+  async create(input: InputOf<typeof createRunnable>, call: CallContext): Promise<OutputOf<typeof createRunnable>> {
     this.checkTarget(input.spec);
+    const creationKey = creationKeyOf(call);
+    const scoped = this.database.forWorkspace(input.workspace);
+    const repeated = creationKey === null ? null : await scoped.runnable.findFirst({ where: { creationKey } });
+    if (repeated) return { ...viewRunnable(repeated), secret: null };
     const now = this.clock.now();
     const id = newId('runnable', now);
     const secret = input.spec.kind === 'http' ? `whsec_${randomBytes(32).toString('base64')}` : null;
-    const row = await this.database.forWorkspace(input.workspace).runnable.create({
+    const row = await scoped.runnable.create({
       data: {
         id,
         workspaceId: input.workspace,
@@ -31,6 +35,7 @@ export class Runnables {
         retry: input.retry,
         secretSealed: secret === null ? null : await seal(this.dataKey.publicKey, secret, runnableSecretCell(input.workspace, id)),
         version: 1,
+        creationKey,
         createdAt: now,
         updatedAt: now,
       },

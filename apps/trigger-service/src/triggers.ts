@@ -1,6 +1,6 @@
-import { VaneError, type CallContext, type createTrigger, type deleteTrigger, type InputOf, type OutputOf, type ProviderView, type updateTrigger } from '@vane/contracts';
-import { newId, type Database } from '@vane/db';
-import type { JsonObject } from '@vane/kit';
+import { creationKeyOf, VaneError, type CallContext, type createTrigger, type deleteTrigger, type InputOf, type OutputOf, type ProviderView, type updateTrigger } from '@vane/contracts';
+import { isUniqueViolation, newId, type Database } from '@vane/db';
+import { schemeOf, type JsonObject, type TriggerType } from '@vane/kit';
 import { hookUrl, type Clock, type Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { toServiceError, toVaneError, type Connections } from './connections.js';
@@ -34,6 +34,8 @@ export class Triggers {
   ) {}
 
   async create(input: CreateInput, call: CallContext): Promise<OutputOf<typeof createTrigger>> {
+    const repeated = await this.findCreated(input.workspace, call);
+    if (repeated) return { ...this.views.trigger(repeated), secret: null };
     const id = newId('trigger', this.clock.now());
     const planned = this.plans.plan(input.service, input.type, input.config as JsonObject, id);
     if (input.secret !== undefined && planned.type.remote) {
@@ -43,7 +45,9 @@ export class Triggers {
     }
     await this.plans.runnable(input.workspace, input.runnableId);
     const connectionId = await this.plans.connection(planned, input.workspace, input.connectionId, call);
-    const { subscription, secret } = await this.database.transaction((tx) => this.insert(tx, id, input, planned, connectionId));
+    const inserted = await this.insertOnce(id, input, planned, connectionId, call);
+    if (!inserted) return this.create(input, call);
+    const { subscription, secret } = inserted;
     const settled = await this.settleWithin(subscription, call);
     if (settled?.outcome === 'refused') {
       await this.undoCreate(input.workspace, id, subscription.feed_id, planned, call);
@@ -51,6 +55,13 @@ export class Triggers {
     }
     const view = this.views.trigger(await this.find(input.workspace, id));
     return { ...view, secret: planned.type.remote || input.secret !== undefined ? null : secret };
+  }
+
+  /** What an earlier delivery of the same call made, when its answer got lost on the way. */
+  private async findCreated(workspace: string, call: CallContext): Promise<TriggerRow | null> {
+    const creationKey = creationKeyOf(call);
+    if (creationKey === null) return null;
+    return (await this.database.forWorkspace(workspace).trigger.findFirst({ where: { creationKey }, include: withSubscription })) as TriggerRow | null;
   }
 
   async find(workspace: string, id: string): Promise<TriggerRow> {
@@ -65,6 +76,7 @@ export class Triggers {
     if (before.version !== input.ifMatch) throw changed(before.version);
     if (input.runnableId !== undefined) await this.plans.runnable(input.workspace, input.runnableId);
     const planned = this.plans.plan(before.service, before.type, (input.config ?? before.config) as JsonObject, before.id);
+    refuseOtherSecret(planned.type, before.want as JsonObject, planned.plan.want);
     const move = planned.plan.resource !== before.feed.resource;
     const target = await this.database.transaction(async (tx) => {
       const subscription = move ? await this.prepareMove(tx, before, planned) : await this.rewant(tx, before, input, planned);
@@ -134,21 +146,38 @@ export class Triggers {
     }
   }
 
-  private async insert(tx: PoolClient, id: string, input: CreateInput, planned: Planned, connectionId: string | null) {
+  private async insert(
+    tx: PoolClient,
+    id: string,
+    input: CreateInput,
+    planned: Planned,
+    connectionId: string | null,
+    creationKey: string | null,
+  ) {
     const target = { workspaceId: input.workspace, service: input.service, triggerType: input.type, connectionId, resource: planned.plan.resource };
     const feedId = await this.feeds.lock(tx, target);
     const now = this.clock.now();
     await tx.query(
-      `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, connection_id, config, want, runnable_id, status, version, created_at, updated_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12)`,
+      `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, connection_id, config, want, runnable_id, status, version, created_at, updated_at, creation_key)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13)`,
       [
         id, input.workspace, feedId, input.name, input.service, input.type, connectionId, JSON.stringify(planned.config),
-        JSON.stringify(planned.plan.want), input.runnableId, input.paused ? 'paused' : 'enabled', now,
+        JSON.stringify(planned.plan.want), input.runnableId, input.paused ? 'paused' : 'enabled', now, creationKey,
       ],
     );
     const live = await this.feeds.live(tx, feedId);
     if (live) return { subscription: (await this.feeds.recompute(tx, feedId, planned.type)) ?? live, secret: '' };
     return this.feeds.insertPending(tx, { ...target, feedId, type: planned.type, want: planned.plan.want, secret: input.secret });
+  }
+
+  /** Null when the same call, delivered twice at once, was faster. */
+  private async insertOnce(id: string, input: CreateInput, planned: Planned, connectionId: string | null, call: CallContext) {
+    try {
+      return await this.database.transaction((tx) => this.insert(tx, id, input, planned, connectionId, creationKeyOf(call)));
+    } catch (error) {
+      if (isUniqueViolation(error) && (await this.findCreated(input.workspace, call))) return null;
+      throw error;
+    }
   }
 
   /** Null when the service has not answered in time: the saga goes on without us. */
@@ -263,4 +292,14 @@ export class Triggers {
 function changed(current?: number): VaneError {
   const now = current === undefined ? '' : ` It is at version ${current} now.`;
   return new VaneError('precondition_failed', `The trigger was changed since you read it.${now} Read it again and repeat your change.`);
+}
+
+/** A secret is made for one scheme; under another it would not fit, or there would be none. */
+function refuseOtherSecret(type: TriggerType, before: JsonObject, after: JsonObject): void {
+  const [old, wanted] = [schemeOf(type, before), schemeOf(type, after)];
+  const keyOf = (scheme: typeof old) => (scheme.kind === 'hmac' ? JSON.stringify(scheme.key) : '');
+  if (old.kind === wanted.kind && keyOf(old) === keyOf(wanted)) return;
+  throw new VaneError('invalid_config', 'The verification scheme cannot be changed, because the secret would not fit. Make a new trigger.', {
+    fields: [{ path: 'config', message: 'changes the verification scheme' }],
+  });
 }

@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import * as contracts from '@vane/contracts';
-import type { InputOf } from '@vane/contracts';
+import type { CallContext, InputOf } from '@vane/contracts';
 import { Database, pageOf, seal, secretValueCell } from '@vane/db';
 import { Clock, Handles } from '@vane/runtime';
 import { Runnables, viewRunnable } from '../runnables.js';
@@ -16,8 +16,8 @@ export class RunnablesController {
   ) {}
 
   @Handles(contracts.createRunnable)
-  create(input: InputOf<typeof contracts.createRunnable>) {
-    return this.runnables.create(input);
+  create(input: InputOf<typeof contracts.createRunnable>, call: CallContext) {
+    return this.runnables.create(input, call);
   }
 
   @Handles(contracts.listRunnables)
