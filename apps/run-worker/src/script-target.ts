@@ -4,6 +4,7 @@ import type { EgressClient } from '@vane/runtime';
 import { failed, type AttemptOutcome } from './outcome.js';
 import type { RunDetails } from './run-details.js';
 import type { Claim } from './run-store.js';
+import { createMasker, valuesToMask } from './sandbox/masking.js';
 import { ScriptSandbox } from './sandbox/script-sandbox.js';
 import {
   defaultScriptLimits,
@@ -58,7 +59,9 @@ export class ScriptTarget {
       limits: { ...defaultScriptLimits, timeoutMs: spec.timeoutMs, memoryMb: Math.max(MIN_MEMORY_MB, spec.memoryMb) },
       signal,
     });
-    return judgeScript(outcome);
+    // A script may use what it was trusted with; whoever may read runs may not.
+    const { maskJson } = createMasker(valuesToMask(secrets, auth));
+    return judgeScript(outcome.ok ? { ...outcome, result: maskJson(outcome.result) } : outcome);
   }
 }
 

@@ -23,13 +23,26 @@ export function valuesToMask(secrets: Record<string, string>, auth: unknown): st
   return values;
 }
 
-export type Masker = { mask: (text: string) => string; longest: number };
+export type Masker = {
+  mask: (text: string) => string;
+  /** Masks every string inside a JSON value, names of members included. */
+  maskJson: (value: unknown) => unknown;
+  longest: number;
+};
 
 /** Replaces each value, also in its JSON-escaped and URL-encoded form, by `***`; longer values first. */
 export function createMasker(values: readonly string[]): Masker {
   const needles = [...new Set(values.flatMap(forms))].filter((value) => value.length >= shortest).sort((a, b) => b.length - a.length);
+  const mask = (text: string): string => needles.reduce((masked, needle) => masked.replaceAll(needle, '***'), text);
+  const maskJson = (value: unknown): unknown => {
+    if (typeof value === 'string') return mask(value);
+    if (Array.isArray(value)) return value.map(maskJson);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [mask(name), maskJson(inner)]));
+  };
   return {
     longest: needles[0]?.length ?? 0,
-    mask: (text) => needles.reduce((masked, needle) => masked.replaceAll(needle, '***'), text),
+    mask,
+    maskJson: (value) => (needles.length === 0 ? value : maskJson(value)),
   };
 }
