@@ -21,7 +21,7 @@ export default async function setup() {
       VANE_PORTS: 'free',
       VANE_SCALE: 'webhook-ingress=2',
       VANE_EGRESS_ALLOW: '127.0.0.1',
-      VANE_EXTRA_ADAPTERS: join(import.meta.dirname, '../libs/testing/dist/probe/oauth-probe.js'),
+      VANE_EXTRA_ADAPTERS: ['oauth-probe', 'handshake-probe'].map((name) => join(import.meta.dirname, `../libs/testing/dist/probe/${name}.js`)).join(','),
       LOG_LEVEL: 'info',
     },
     say: () => undefined,
