@@ -12,6 +12,7 @@ import {
 import { connect, errors, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Logger } from '../logger.js';
+import { decodeReply } from './reply-codec.js';
 
 export type BusOptions = { url: string; tls: boolean; prefix: string; app: AppName | 'tools'; logger: Logger };
 
@@ -87,7 +88,7 @@ export class Bus {
         JSON.stringify(request),
         { timeout: operation.deadlineMs },
       );
-      reply = message.json<RpcReply>();
+      reply = await decodeReply<RpcReply>(message.data);
     } catch (error) {
       throw askError(operation, error);
     }

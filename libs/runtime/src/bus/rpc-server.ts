@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { withDeadline } from '../deadline.js';
 import type { Logger } from '../logger.js';
 import { operationSubject, type Bus, type RpcReply } from './bus.js';
+import { encodeReply } from './reply-codec.js';
 
 /** Requests still under way after this are left to their caller's deadline. */
 const DRAIN_MS = 8_000;
@@ -99,7 +100,7 @@ export class RpcServer extends Server implements CustomTransportStrategy {
       reply = { ok: false, error: toWireError(this.expected(error, operation, correlationId)) };
     }
     try {
-      message.respond(JSON.stringify(reply));
+      message.respond(await encodeReply(reply));
     } catch (error) {
       this.log.error({ err: error, operation: operation.name }, 'answer could not be sent');
       const failure = new VaneError('internal', 'The answer is too large for the bus. Ask for fewer items.');

@@ -31,7 +31,8 @@ class RunController {
   @Handles(contracts.getRun)
   async get(input: InputOf<typeof contracts.getRun>): Promise<unknown> {
     if (input.run === 'expected') throw new VaneError('not_found', 'There is no such run.', { fields: [{ path: 'run', message: 'is unknown' }] });
-    if (input.run === 'huge') return 'x'.repeat(2_000_000);
+    if (input.run === 'huge') return randomBytes(2_000_000).toString('base64');
+    if (input.run === 'long') return 'x'.repeat(2_000_000);
     throw new Error('password=hunter2');
   }
 
@@ -90,7 +91,9 @@ describe('asking another app over the bus', () => {
     expect((hidden as VaneError).message).not.toContain('hunter2');
   });
 
-  it('says so when the answer does not fit a message', async () => {
+  it('brings a long answer over, and says so when it does not fit a message even compressed', async () => {
+    const long: unknown = await bus.ask(contracts.getRun, { workspace: 'w', run: 'long' }, call);
+    expect(long === 'x'.repeat(2_000_000)).toBe(true);
     await expect(bus.ask(contracts.getRun, { workspace: 'w', run: 'huge' }, call)).rejects.toMatchObject({ code: 'internal' });
   });
 
