@@ -4,7 +4,7 @@ import type { Bus, Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
 import { WORK, type ScheduledOperation } from './work.js';
 
 /** How often the schedules are written again, which is how long a flushed Redis stays without them. */
-export const UPSERT_MS = 60_000;
+export const UPSERT_MS = 10_000;
 /** Steps of one tick: an owner that always has more must not keep its turn for ever. */
 export const MAX_STEPS = 50;
 /** Asking an owner may take as long as its operation's deadline; stopping does not wait for that. */
@@ -30,7 +30,7 @@ export class SyncWorker {
     this.duration = metrics.histogram('vane_sync_tick_seconds', 'Time a tick took', ['operation']);
   }
 
-  /** Begins working, and writes the schedules now and every minute. */
+  /** Begins working, and writes the schedules now and again and again. */
   async start(): Promise<void> {
     const concurrency = SCHEDULES.length * 2;
     this.parts.queues.work(scheduledWork, ({ operation }) => this.tick(operation), { concurrency });
