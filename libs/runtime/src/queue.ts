@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { VaneError, type Job as JobContract, type SCHEDULES } from '@vane/contracts';
 import { Queue, Worker, type ConnectionOptions, type Job } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -37,7 +38,7 @@ export class JobQueues {
   /** Throws soon while Redis is away, instead of waiting for it: whoever adds has a reconciler behind it. */
   async add<J extends JobContract>(job: J, items: JobToAdd<J>[]): Promise<void> {
     if (items.length === 0) return;
-    if (LOST.includes(this.producer.status)) throw new VaneError('unavailable', 'Redis is not reachable.');
+    await this.reachable();
     const added = this.queue(job.queue).addBulk(
       items.map((item) => ({
         name: job.name,
@@ -111,6 +112,18 @@ export class JobQueues {
     const queues = this.producer.status === 'ready' ? [...this.queues.values()] : [];
     await Promise.all(queues.map((queue) => queue.close()));
     this.producer.disconnect();
+  }
+
+  /** BullMQ waits for Redis for ever once it is asked, so it is only asked while Redis is there. */
+  private async reachable(): Promise<void> {
+    const away = () => new VaneError('unavailable', 'Redis is not reachable.');
+    if (this.producer.status === 'ready') return;
+    if (LOST.includes(this.producer.status)) throw away();
+    const gone = new AbortController();
+    this.producer.once('close', () => gone.abort());
+    await withDeadline(once(this.producer, 'ready', { signal: gone.signal }), ADD_DEADLINE_MS, away).catch(() => {
+      throw away();
+    });
   }
 
   private queue(name: string): Queue {
