@@ -101,6 +101,15 @@ describe('size and method', () => {
     expect(await workspace.deliveries(hook.id, 1)).toHaveLength(1);
   });
 
+  it('shows a body of the limit again, however much longer JSON makes it', async () => {
+    const hook = await newHook();
+    const body = JSON.stringify({ filler: '"'.repeat((LIMIT - 14) / 2) });
+    expect((await send(hook.url, { headers: signed(hook.secret, 'msg_quotes', body), body })).status).toBe(200);
+    const [{ id }] = (await workspace.deliveries(hook.id, 1)) as [DeliveryView];
+    const delivery = await workspace.api.call(getDelivery, { workspace: workspace.id, delivery: id });
+    expect(delivery.body === body).toBe(true);
+  });
+
   it('names the methods it knows when another is used, and keeps that as refused', async () => {
     const hook = await newHook();
     for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
