@@ -45,6 +45,7 @@ export class Triggers {
     }
     await this.plans.runnable(input.workspace, input.runnableId);
     const connectionId = await this.plans.connection(planned, input.workspace, input.connectionId, call);
+    await this.feeds.prepare(input.workspace);
     const inserted = await this.insertOnce(id, input, planned, connectionId, call);
     if (!inserted) return this.create(input, call);
     const { subscription, secret } = inserted;
@@ -78,6 +79,7 @@ export class Triggers {
     const planned = this.plans.plan(before.service, before.type, (input.config ?? before.config) as JsonObject, before.id);
     refuseOtherSecret(planned.type, before.want as JsonObject, planned.plan.want);
     const move = planned.plan.resource !== before.feed.resource;
+    await this.feeds.prepare(before.workspaceId);
     const target = await this.database.transaction(async (tx) => {
       const subscription = move ? await this.prepareMove(tx, before, planned) : await this.rewant(tx, before, input, planned);
       if (!move) await this.writeFields(tx, before, input, planned, before.feedId);

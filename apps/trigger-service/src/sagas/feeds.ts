@@ -21,6 +21,11 @@ export class Feeds {
     private readonly clock: Clock,
   ) {}
 
+  /** Call before a transaction that may insert a subscription: what it encrypts with is fetched outside. */
+  prepare(workspaceId: string): Promise<void> {
+    return this.vault.prepare(workspaceId);
+  }
+
   /** Finds or makes the feed and locks its row for the rest of the transaction. */
   async lock(tx: PoolClient, target: FeedTarget): Promise<string> {
     const now = this.clock.now();

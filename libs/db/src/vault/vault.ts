@@ -24,6 +24,14 @@ export class Vault {
     this.dataKeys = new DataKeys(options);
   }
 
+  /**
+   * Fetches the data key of a workspace (null: of the instance). Before a transaction that encrypts: a key that is first
+   * needed inside would take a second connection, and as many at once as the pool has would wait for each other.
+   */
+  async prepare(workspaceId: string | null): Promise<void> {
+    await this.dataKeys.forScope(scopeOf({ workspaceId }));
+  }
+
   async encrypt(plaintext: string, where: Cell): Promise<string> {
     const { id, key } = await this.dataKeys.forScope(scopeOf(where));
     return `v1.${id}.${encryptAesGcm(key, Buffer.from(plaintext), bindTo(PURPOSE, where))}`;
@@ -66,7 +74,7 @@ export class Vault {
   }
 }
 
-function scopeOf(where: Cell): string {
+function scopeOf(where: Pick<Cell, 'workspaceId'>): string {
   if (where.workspaceId === INSTANCE || where.workspaceId === '') throw new VaultError('An encrypted value needs a workspace id, or null for the instance.');
   return where.workspaceId ?? INSTANCE;
 }
