@@ -26,5 +26,5 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['@vane/source', 'node', 'node-addons'] },
   ...(tier === 'e2e' ? { globalSetup: '<rootDir>/e2e/global-setup.mjs', globalTeardown: '<rootDir>/e2e/global-teardown.mjs' } : {}),
   maxWorkers: tier === 'unit' ? 2 : 1,
-  testTimeout: tier === 'unit' ? 10_000 : 60_000,
+  testTimeout: tier === 'unit' ? 30_000 : 60_000,
 };

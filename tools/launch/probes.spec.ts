@@ -16,7 +16,7 @@ async function listen(answer: (received: Buffer, socket: Socket) => void, greeti
   }).listen(0, '127.0.0.1');
   open.push({ server, sockets });
   await once(server, 'listening');
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port, timeoutMs: 400 };
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port, timeoutMs: 20_000 };
 }
 
 function message(type: string, body: Buffer) {
@@ -71,7 +71,7 @@ describe('Postgres', () => {
     const web = await listen((_, socket) => { socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'); });
     const silent = await listen(() => undefined);
     expect(await probePostgres(web)).toEqual({ ok: false, present: false, reason: 'what answers there is not Postgres' });
-    expect(await probePostgres(silent)).toEqual({ ok: false, present: false, reason: 'it does not answer' });
+    expect(await probePostgres({ ...silent, timeoutMs: 200 })).toEqual({ ok: false, present: false, reason: 'it does not answer' });
   });
 });
 
@@ -120,6 +120,6 @@ describe('NATS', () => {
   it('is absent where the greeting is another one, is no JSON or never comes', async () => {
     expect((await probeNats(await listen(() => undefined, '220 mail.example.com ESMTP\r\n'))).reason).toBe('what answers there is not NATS');
     expect((await probeNats(await listen(() => undefined, 'INFO what?\r\n'))).reason).toBe('what answers there is not NATS');
-    expect((await probeNats(await listen(() => undefined))).reason).toBe('it does not answer');
+    expect((await probeNats({ ...await listen(() => undefined), timeoutMs: 200 })).reason).toBe('it does not answer');
   });
 });

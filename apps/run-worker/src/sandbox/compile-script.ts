@@ -9,7 +9,8 @@ import type { ScriptLanguage } from './script-types.js';
  */
 export const maxScriptLength = 128 * 1024;
 
-const compileDeadlineMs = 10_000;
+/** Tells a stuck compiler from a slow one: on a machine with many times more work than cores the longest source takes over ten seconds. */
+const compileDeadlineMs = 20_000;
 const cacheEntries = 200;
 
 export type CompileResult =

@@ -16,7 +16,7 @@ export class LogCollector {
   private entries: ScriptLog[] = [];
   private pending = 0;
   private left: number;
-  private lastFlush = 0;
+  private lastFlush = -flushMs;
   private truncated = false;
 
   constructor(private readonly options: { bytes: number; masker: Masker; now: () => number; send: Send }) {
