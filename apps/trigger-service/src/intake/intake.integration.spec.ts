@@ -5,11 +5,13 @@ import type { DeliveryHeader } from '@vane/contracts';
 import { Database, ensurePartitions, newId } from '@vane/db';
 import { createLogger, JobQueues, Metrics, SystemClock } from '@vane/runtime';
 import { createTestDatabase, type TestDatabase } from '@vane/testing';
+import { Redis } from 'ioredis';
 import { Intake } from './intake.js';
 
 const clock = new SystemClock();
 const logger = createLogger({ app: 'spec', level: 'silent' });
 const redis = process.env.VANE_REDIS_URL ?? 'redis://127.0.0.1:6379';
+const prefix = `spec_${randomBytes(5).toString('hex')}`;
 
 let testDatabase: TestDatabase;
 let database: Database;
@@ -23,10 +25,14 @@ beforeAll(async () => {
   database = Database.connect({ url: testDatabase.url, applicationName: 'intake-spec', maxConnections: 8 });
   await ensurePartitions(database.pool, clock.now());
   adapters = await loadAdapters();
-  queues = new JobQueues({ url: redis, prefix: `spec_${randomBytes(5).toString('hex')}`, logger });
+  queues = new JobQueues({ url: redis, prefix, logger });
 });
 afterAll(async () => {
   await queues.close();
+  const store = new Redis(redis);
+  const keys = await store.keys(`${prefix}:*`);
+  if (keys.length > 0) await store.del(...keys);
+  store.disconnect();
   await database.close();
   await testDatabase.drop();
 });
