@@ -15,7 +15,7 @@ import { variableSuffix } from './ports.mjs';
 export const appNeeds = {
   'api-gateway': { urls: ['database', 'nats'], secrets: ['VANE_BOOTSTRAP_TOKEN'] },
   'webhook-ingress': {
-    urls: ['database', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'], options: ['INGRESS_DURABILITY'],
+    urls: ['database', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'],
   },
   'oauth-service': { urls: ['database', 'nats'], secrets: ['VANE_KEYS_OAUTH'] },
   'trigger-service': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'] },

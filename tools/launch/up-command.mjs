@@ -52,7 +52,7 @@ export async function upCommand(args) {
   if (!isUp(dir)) await prepare();
   const instance = await startInstance();
   if (!instance.started) say('Vane is already up.');
-  say(`Console and API: ${instance.api}`);
+  say(`API: ${instance.api}`);
   say(`Webhooks arrive at: ${process.env.VANE_PUBLIC_URL || instance.ingress}`);
   await showToken(instance);
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10;

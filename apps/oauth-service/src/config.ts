@@ -15,9 +15,5 @@ export type Settings = ReturnType<typeof readConfig>;
 
 /** The settings of this app out of environment variables; throws one error that names every wrong one. */
 export function readConfig(environment: Record<string, string | undefined> = process.env) {
-  const settings = readSettings(settingsShape, environment);
-  if (settings.VANE_ENV === 'production' && settings.VANE_EXTRA_ADAPTERS.length > 0) {
-    throw new Error('VANE_EXTRA_ADAPTERS is for development and tests. Leave it out in production.');
-  }
-  return settings;
+  return readSettings(settingsShape, environment);
 }

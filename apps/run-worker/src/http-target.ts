@@ -74,7 +74,7 @@ function bodyOf({ claim, trigger, event, replay }: HttpCall): string {
     event: { id: event.id, service: event.service, receivedAt: event.receivedAt.toISOString() },
     run: { id: claim.runId, attempt: claim.attempt, replay },
   };
-  // The payload goes in as it was stored: parsing it would round large numbers.
+  // The payload goes in as it was stored: no need to parse it for that.
   return `${JSON.stringify(envelope).slice(0, -1)},"data":${event.payload}}`;
 }
 

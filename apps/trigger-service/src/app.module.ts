@@ -1,5 +1,6 @@
 import { type DynamicModule, Module, type OnApplicationBootstrap, Inject } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
+import { connectionChanged } from '@vane/contracts';
 import { Database, ensurePartitions, openDatabase, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
 import {
   Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule,
@@ -116,7 +117,10 @@ export class AppModule implements OnApplicationBootstrap {
   constructor(
     @Inject(PartitionReaders) private readonly readers: PartitionReaders,
     @Inject(Database) private readonly database: Database,
+    @Inject(SubscriptionRows) private readonly rows: SubscriptionRows,
+    @Inject(Bus) private readonly bus: Bus,
     @Inject(Clock) private readonly clock: Clock,
+    @Inject(Logger) private readonly logger: Logger,
   ) {}
 
   static with(settings: TriggerSettings, clock?: Clock): DynamicModule {
@@ -132,5 +136,9 @@ export class AppModule implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     await ensurePartitions(this.database.pool, this.clock.now());
     this.readers.start();
+    this.bus.onSignal(connectionChanged, ({ workspaceId, connectionId, status }) => {
+      // Lost signals and failed wakes only mean that the slow retry finds it.
+      if (status === 'active') this.rows.wake(workspaceId, connectionId).catch((error: unknown) => this.logger.warn({ err: error }, 'not woken'));
+    });
   }
 }

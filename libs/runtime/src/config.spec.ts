@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { commonSettings, databaseSettings, readSettings } from './config.js';
+import { adapterSettings, commonSettings, databaseSettings, readSettings } from './config.js';
 
 describe('settings', () => {
   it('names every variable that is missing or wrong at once, and shows no value', () => {
@@ -16,5 +16,12 @@ describe('settings', () => {
     const settings = readSettings(commonSettings, { PORT: '3000', VANE_NATS_URL: 'nats://127.0.0.1:4222' });
     expect(settings).toMatchObject({ PORT: 3000, VANE_PREFIX: 'vane', VANE_ENV: 'development', VANE_NATS_TLS: false });
     expect(Object.isFrozen(settings)).toBe(true);
+  });
+
+  it('refuse adapters from outside in production only', () => {
+    const read = (env: string) =>
+      readSettings({ ...commonSettings, ...adapterSettings }, { PORT: '1', VANE_NATS_URL: 'x', VANE_ENV: env, VANE_EXTRA_ADAPTERS: '/a.js,/b.js' });
+    expect(read('test').VANE_EXTRA_ADAPTERS).toEqual(['/a.js', '/b.js']);
+    expect(() => read('production')).toThrow('VANE_EXTRA_ADAPTERS');
   });
 });

@@ -42,7 +42,17 @@ export function readSettings<Shape extends z.ZodRawShape>(
   environment: Record<string, string | undefined>,
 ): Readonly<z.output<z.ZodObject<Shape>>> {
   const result = z.object(shape).safeParse(environment);
-  if (result.success) return Object.freeze(result.data);
+  if (result.success) {
+    refuseInProduction(result.data);
+    return Object.freeze(result.data);
+  }
   const lines = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
   throw new Error(`These environment variables are missing or wrong:\n${lines.join('\n')}`);
+}
+
+/** Adapters from outside are code that nobody reviewed as part of this installation. */
+function refuseInProduction(settings: Record<string, unknown>): void {
+  const extra = settings['VANE_EXTRA_ADAPTERS'];
+  if (settings['VANE_ENV'] !== 'production' || !Array.isArray(extra) || extra.length === 0) return;
+  throw new Error('VANE_EXTRA_ADAPTERS is for development and tests. Leave it out in production.');
 }

@@ -23,7 +23,7 @@ async function service(handler: Handler, token?: (rejected?: number) => Promise<
     egress,
     clock: new SystemClock(),
     token: token ?? (async () => ({ accessToken: 'tok', tokenType: 'bearer', generation: 1 })),
-    timeoutMs: 500,
+    timeoutMs: 10_000,
   });
 }
 

@@ -86,6 +86,14 @@ export class SubscriptionRows {
     return rows[0] ?? null;
   }
 
+  /** Makes whatever waits for this connection due now. */
+  async wake(workspaceId: string, connectionId: string): Promise<void> {
+    await this.database.pool.query(
+      'UPDATE subscription SET next_attempt_at = $3 WHERE workspace_id = $1 AND connection_id = $2 AND next_attempt_at > $3 AND lease_owner IS NULL',
+      [workspaceId, connectionId, this.clock.now()],
+    );
+  }
+
   /** Ids whose time has come and that nobody works on: retries that are due and sagas a crash left behind. */
   async due(limit: number): Promise<string[]> {
     const { rows } = await this.database.pool.query<{ id: string }>(

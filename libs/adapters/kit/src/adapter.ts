@@ -39,7 +39,7 @@ export type RemoteSubscription = {
   externalId: string;
   callbackUrl: string | null;
   active: boolean | null;
-  /** Comparable fields only: never a secret, never an encrypted blob. */
+  /** What can be compared with `want`, by its keys, and further facts for people. Never a secret, never an encrypted blob. */
   fields: JsonObject;
 };
 
@@ -63,7 +63,7 @@ export type RemoteApi<Want extends JsonObject = JsonObject> = {
   list(http: ServiceHttp, resource: string): Promise<RemoteSubscription[]>;
   /** Null when the service says it is not there. */
   get(http: ServiceHttp, resource: string, externalId: string): Promise<RemoteSubscription | null>;
-  /** Makes it look like `want` and keeps the secret working; throws `not_found` when it is gone. */
+  /** Makes it look like `want`, active, and keeps the secret working; throws `not_found` when it is gone. */
   update(http: ServiceHttp, externalId: string, input: RegisterInput<Want>): Promise<void>;
   /** Gone already counts as removed. */
   remove(http: ServiceHttp, resource: string, externalId: string): Promise<'removed' | 'gone'>;
@@ -101,7 +101,7 @@ export type WebhookSpec<Want extends JsonObject = JsonObject> = {
   methods: string[];
   /** The service's deadline for our answer, in milliseconds. */
   ackDeadlineMs: number;
-  /** Whether the service sends again after a failure, which decides what ingress answers when it cannot store. */
+  /** Whether the service sends again after a failure. Shown to people: where it does not, what we cannot store is lost. */
   retries: boolean;
   /** Header names (lower case) worth keeping beside content-type and user-agent; a function where the config decides it. */
   keepHeaders: string[] | ((want: Want) => string[]);
