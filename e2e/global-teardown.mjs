@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -15,6 +15,8 @@ export default async function teardown() {
   await removeStream(urls.nats, prefix);
   await removeKeys(urls.redis, prefix);
   await dropDatabase(urls.database);
+  // Kept with VANE_KEEP_LOGS, for a look at what the apps said; it holds keys of a system that is gone.
+  if (!process.env.VANE_KEEP_LOGS) rmSync(dirname(file), { recursive: true, force: true });
 }
 
 async function removeStream(url, prefix) {
