@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-async function service(handler: Handler, token?: (rejected?: number) => Promise<AuthorisedToken>): Promise<ServiceHttp> {
+async function service(handler: Handler, token?: (rejected?: number) => Promise<AuthorisedToken>, timeoutMs = 10_000): Promise<ServiceHttp> {
   const server = createServer(handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const egress = new EgressClient({ policy: { allow: parseEgressAllow('127.0.0.1') } });
@@ -23,7 +23,7 @@ async function service(handler: Handler, token?: (rejected?: number) => Promise<
     egress,
     clock: new SystemClock(),
     token: token ?? (async () => ({ accessToken: 'tok', tokenType: 'bearer', generation: 1 })),
-    timeoutMs: 10_000,
+    timeoutMs,
   });
 }
 
@@ -90,7 +90,7 @@ describe('how an adapter talks to its service', () => {
 
   it('calls a success that is not JSON garbage, and no answer or a dropped connection unavailable', async () => {
     expect((await failure(await service((_request, response) => response.end('<html>')))).kind).toBe('garbage');
-    expect((await failure(await service(() => undefined))).kind).toBe('unavailable');
+    expect((await failure(await service(() => undefined, undefined, 200))).kind).toBe('unavailable');
     expect((await failure(await service((request) => request.socket.destroy()))).kind).toBe('unavailable');
   });
 
