@@ -25,6 +25,7 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testEnvironmentOptions: { customExportConditions: ['@vane/source', 'node', 'node-addons'] },
   ...(tier === 'e2e' ? { globalSetup: '<rootDir>/e2e/global-setup.mjs', globalTeardown: '<rootDir>/e2e/global-teardown.mjs' } : {}),
-  maxWorkers: tier === 'unit' ? 2 : 1,
+  // Specs of the integration tier share servers, never a database, a prefix or a port; those of the e2e tier stop servers.
+  maxWorkers: tier === 'e2e' ? 1 : 2,
   testTimeout: tier === 'unit' ? 30_000 : 60_000,
 };

@@ -152,7 +152,7 @@ describe('an owner', () => {
     const began = performance.now();
     expect(await gateway.send('GET', `${base}/runs/run_1`, { token: editor })).toMatchObject(problem(504, 'deadline_exceeded'));
     // The setting of this gateway, not the 15 s that the operation would allow.
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(12_000);
   });
 });
 

@@ -5,8 +5,6 @@ import { Bus, createLogger, deliveryStream, DeliveryPublisher, DeliveryReader, e
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,22 +18,12 @@ type Server = { port: number; child: ChildProcess; folder: string };
 let server: Server;
 const open: { close(): Promise<void> }[] = [];
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-/** The shipped configuration on free ports and a folder of its own, and otherwise word for word. */
+/** The shipped configuration on ports that the server chooses and a folder of its own, and otherwise word for word. */
 async function startServer(): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'vane-nats-'));
-  const [port, httpPort] = [await freePort(), await freePort()];
   const text = (await readFile(configuration, 'utf8'))
-    .replace('port: 4222', `listen: "127.0.0.1:${port}"`)
-    .replace('http_port: 8222', `http: "127.0.0.1:${httpPort}"`)
+    .replace('port: 4222', 'listen: "127.0.0.1:-1"')
+    .replace('http_port: 8222', 'http: "127.0.0.1:-1"')
     .replace('"/data"', `"${folder}"`);
   const file = join(folder, 'nats.conf');
   await writeFile(file, text);
@@ -50,6 +38,7 @@ async function startServer(): Promise<Server> {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`nats-server ended with ${code}:\n${log}`)));
   });
+  const port = Number(/Listening for client connections on 127\.0\.0\.1:(\d+)/.exec(log)?.[1]);
   return { port, child, folder };
 }
 
