@@ -24,12 +24,18 @@ export class GithubStage {
     private readonly of: Pick<System, 'ingress'>,
   ) {}
 
-  static async open(name: string, options: GithubFakeOptions = {}, of: System = system()): Promise<GithubStage> {
-    const fake = await startGithubFake(options);
+  static async open(name: string, options: GithubFakeOptions = {}, of: Pick<System, 'api' | 'ingress' | 'adminToken'> = system()): Promise<GithubStage> {
     const workspace = await Workspace.create(name, of);
-    const { id: integration } = await enterIntegration(workspace, githubParty(fake));
-    const connection = await connectAccount(workspace, integration, approving());
-    return new GithubStage(fake, workspace, integration, connection.id, await workspace.script(ECHO), of);
+    const script = await workspace.script(ECHO);
+    const fake = await startGithubFake(options);
+    try {
+      const { id: integration } = await enterIntegration(workspace, githubParty(fake));
+      const connection = await connectAccount(workspace, integration, approving());
+      return new GithubStage(fake, workspace, integration, connection.id, script, of);
+    } catch (error) {
+      await fake.close();
+      throw error;
+    }
   }
 
   /** Asks for a trigger, and returns the answer whatever its status. */

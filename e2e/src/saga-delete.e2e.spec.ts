@@ -110,6 +110,16 @@ describe('deleting a trigger', () => {
     }
   });
 
+  it('whose hook was made without our hearing of it finds the hook and removes it', async () => {
+    stage.fake.faults.set({ kind: 'drop', afterWork: true, method: 'POST', path: `/repos/${repository}/hooks` });
+    const created = await stage.send({ repository });
+    expect(created.status).toBe(202);
+    expect(hooksOf(repository)).toHaveLength(1);
+    const answer = await remove(created.body as TriggerView);
+    expect([answer.status, removed(answer).status]).toEqual([200, 'removed']);
+    expect(hooksOf(repository)).toEqual([]);
+  });
+
   it('twice at the same moment removes once', async () => {
     const trigger = await stage.trigger({ repository });
     const answers = await Promise.all([remove(trigger), remove(trigger)]);

@@ -4,7 +4,7 @@ import { schemeOf, type JsonObject, type TriggerType } from '@vane/kit';
 import { hookUrl, type Clock, type Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { toServiceError, toVaneError, type Connections } from './connections.js';
-import { unionOf, type Feeds } from './sagas/feeds.js';
+import { triesAfresh, unionOf, type Feeds } from './sagas/feeds.js';
 import type { Settled, Settler } from './sagas/settler.js';
 import { applyChange, type SubscriptionRow } from './sagas/subscription-rows.js';
 import type { Planned, TriggerPlans } from './trigger-plans.js';
@@ -264,7 +264,7 @@ export class Triggers {
     const live = await this.feeds.live(tx, feedId);
     if (!live) return (await this.feeds.insertPending(tx, { ...target, feedId, type: planned.type, want: planned.plan.want })).subscription;
     const want = unionOf(planned.type, [live.want, planned.plan.want]);
-    return applyChange(tx, live, { want, attempts: 0, nextAttemptAt: this.clock.now() }, this.clock);
+    return applyChange(tx, live, { want, attempts: triesAfresh(live), nextAttemptAt: this.clock.now() }, this.clock);
   }
 
   private async finishMove(before: TriggerRow, input: UpdateInput, planned: Planned, target: SubscriptionRow, call: CallContext): Promise<void> {

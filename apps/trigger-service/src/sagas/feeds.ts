@@ -103,14 +103,22 @@ export class Feeds {
     const now = this.clock.now();
     if (rows.length === 0) {
       const gone = type.remote === undefined;
-      const change = { status: gone ? 'removed' : 'removing', reason: null, attempts: 0, nextAttemptAt: gone ? null : now } as const;
+      const change = { status: gone ? 'removed' : 'removing', reason: null, attempts: triesAfresh(live), nextAttemptAt: gone ? null : now } as const;
       return applyChange(tx, live, change, this.clock);
     }
     const want = unionOf(type, rows.map((row) => row.want));
     if (sameJson(want, live.want)) return live;
-    const change = type.remote ? { want, attempts: 0, nextAttemptAt: now } : { want, applied: want };
+    const change = type.remote ? { want, attempts: triesAfresh(live), nextAttemptAt: now } : { want, applied: want };
     return applyChange(tx, live, change, this.clock);
   }
+}
+
+/**
+ * Tries are counted afresh for a new wish, unless nothing is known to be there: then a try may have got through without
+ * our hearing of it, and the count is what says so.
+ */
+export function triesAfresh(row: SubscriptionRow): number {
+  return row.external_id === null ? row.attempts : 0;
 }
 
 export function unionOf(type: TriggerType, wants: JsonObject[]): JsonObject {
