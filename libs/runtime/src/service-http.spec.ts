@@ -88,6 +88,54 @@ describe('how an adapter talks to its service', () => {
     expect((await failure(http)).details.retryAfterMs).toBe(7000);
   });
 
+  it.each([
+    ['1e300', 86_400_000],
+    ['99999999999', 86_400_000],
+    ['Fri, 31 Dec 9999 23:59:59 GMT', 86_400_000],
+    ['-5', 0],
+    ['1e999', undefined],
+    ['Infinity', undefined],
+    ['soon', undefined],
+  ])('takes Retry-After: %s for %s ms', async (header, expected) => {
+    const http = await service((_request, response) => response.writeHead(429, { 'retry-after': header }).end());
+    expect((await failure(http)).details.retryAfterMs).toBe(expected);
+  });
+
+  it.each([301, 302, 303, 307, 308])('sends nothing to another server that HTTP %i names', async (status) => {
+    const received: string[] = [];
+    const elsewhere = createServer((request, response) => (received.push(request.url ?? ''), response.end('{}')));
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    closers.push(() => new Promise((resolve) => (elsewhere.close(resolve), elsewhere.closeAllConnections())));
+    const location = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/taken`;
+    const http = await service((_request, response) => response.writeHead(status, { location }).end());
+    for (const request of [{ ...get, method: 'POST', json: { secret: 'hook' } } as const, get]) {
+      await expect(http.request(request)).rejects.toMatchObject({ kind: 'invalid', message: expect.stringContaining('redirects to') });
+    }
+    expect(received).toEqual([]);
+  });
+
+  it('sends no token over plain http to a host that the operator has not named', async () => {
+    const egress = new EgressClient({ policy: { allow: [] } });
+    closers.push(() => egress.close());
+    const http = createServiceHttp({
+      adapter: { id: 'acme', label: 'Acme', hosts: { api: null } },
+      hosts: { api: 'http://acme.example' },
+      egress,
+      clock: new SystemClock(),
+      token: async () => ({ accessToken: 'tok', tokenType: 'bearer', generation: 1 }),
+    });
+    await expect(http.request(get)).rejects.toMatchObject({ kind: 'invalid', message: expect.stringContaining('plain http') });
+    expect(() => egress.checkUrl('http://acme.example/target')).not.toThrow();
+  });
+
+  it('follows its service to another path of the same server', async () => {
+    const http = await service((request, response) => {
+      if (request.url === '/thing') return response.writeHead(308, { location: '/moved' }).end();
+      response.end(JSON.stringify({ url: request.url, method: request.method }));
+    });
+    await expect(http.request({ ...get, method: 'POST', json: {} })).resolves.toMatchObject({ json: { url: '/moved', method: 'POST' } });
+  });
+
   it('calls a success that is not JSON garbage, and no answer or a dropped connection unavailable', async () => {
     expect((await failure(await service((_request, response) => response.end('<html>')))).kind).toBe('garbage');
     expect((await failure(await service(() => undefined, undefined, 200))).kind).toBe('unavailable');

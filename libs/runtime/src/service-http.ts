@@ -59,10 +59,13 @@ async function exchange(options: ServiceHttpOptions, request: ServiceRequest, to
       body: request.json === undefined ? undefined : JSON.stringify(request.json),
       timeoutMs: options.timeoutMs ?? 10_000,
       maxResponseBytes: MAX_RESPONSE_BYTES,
+      // A body may hold the secret of a hook, which 307 and 308 would repeat to whomever they name.
+      redirect: 'same-origin',
+      requireHttps: true,
     });
   } catch (error) {
     if (!(error instanceof EgressError)) throw error;
-    const kind = error.code === 'egress_blocked' ? 'invalid' : 'unavailable';
+    const kind = error.code === 'egress_blocked' || error.code === 'redirect_refused' ? 'invalid' : 'unavailable';
     throw new ServiceError(kind, `${options.adapter.label} could not be asked: ${error.message}`, { cause: error });
   }
 }
@@ -124,15 +127,21 @@ function sentence(label: string, status: number, kind: ServiceErrorKind, said: s
   return `${label} ${what[kind]} (HTTP ${status}${said ? `: ${said.slice(0, 500)}` : ''}).`;
 }
 
-/** Milliseconds to wait, from Retry-After (RFC 9110 section 10.2.3) or the widespread x-ratelimit-reset in epoch seconds. */
+/** A longer wait is taken for this one: a clock in the wrong unit must not stop a connection for years. */
+const LONGEST_WAIT_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Milliseconds to wait, a day at most, from Retry-After (RFC 9110 section 10.2.3) or the widespread x-ratelimit-reset in
+ * epoch seconds; undefined where they hold neither a number nor a date.
+ */
 function retryAfter(response: EgressResponse, clock: Clock): number | undefined {
-  const header = response.headers['retry-after'];
-  if (header !== undefined) {
+  const header = response.headers['retry-after']?.trim();
+  const within = (ms: number) => (Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_WAIT_MS) : undefined);
+  if (header) {
     const seconds = Number(header);
-    const at = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - clock.now().getTime();
-    return Number.isFinite(at) ? Math.max(0, at) : undefined;
+    return within(Number.isNaN(seconds) ? Date.parse(header) - clock.now().getTime() : seconds * 1000);
   }
-  const reset = Number(response.headers['x-ratelimit-reset']);
-  if (response.headers['x-ratelimit-remaining'] !== '0' || !Number.isFinite(reset)) return undefined;
-  return Math.max(0, reset * 1000 - clock.now().getTime());
+  const reset = response.headers['x-ratelimit-reset'];
+  if (response.headers['x-ratelimit-remaining'] !== '0' || !reset) return undefined;
+  return within(Number(reset) * 1000 - clock.now().getTime());
 }

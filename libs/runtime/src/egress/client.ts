@@ -34,8 +34,13 @@ export type EgressRequest = {
   readonly maxResponseBytes: number;
   /** What a longer body leads to: `response_too_large` (the default), or its beginning with `truncated: true`. */
   readonly onTooLarge?: 'error' | 'truncate';
-  /** `follow` unless given. `manual` returns the redirect as the response; `error` fails with `redirect_refused`. */
-  readonly redirect?: 'follow' | 'manual' | 'error';
+  /**
+   * `follow` unless given. `same-origin` follows within the origin that was addressed and fails with `redirect_refused`
+   * beyond it; `manual` returns the redirect as the response; `error` fails with `redirect_refused`.
+   */
+  readonly redirect?: 'follow' | 'same-origin' | 'manual' | 'error';
+  /** Refuse plain http for this call even where the policy does not, except to what its `allow` names. */
+  readonly requireHttps?: boolean;
   /** Headers that, like Authorization and Cookie, must not follow a redirect to another origin. */
   readonly sensitiveHeaders?: readonly string[];
   readonly signal?: AbortSignal;
@@ -126,10 +131,11 @@ export class EgressClient {
 
   /** Like {@link request}, with the headers as they came. */
   async exchange(url: string | URL, init: EgressRequest): Promise<RawEgressResponse> {
-    const first = firstHop(inspectUrl(url, this.#policy), init);
+    const policy = init.requireHttps ? { ...this.#policy, requireHttps: true } : this.#policy;
+    const first = firstHop(inspectUrl(url, policy), init);
     const host = first.url.host;
     const deadline = new Deadline(init.timeoutMs, () => timeoutError(host, init.timeoutMs), init.signal);
-    const call = this.#follow(first, init, deadline).finally(() => deadline.stop());
+    const call = this.#follow(first, { init, policy, deadline }).finally(() => deadline.stop());
     this.#active.add(call);
     try {
       return await call;
@@ -144,7 +150,7 @@ export class EgressClient {
     await this.#agent.destroy();
   }
 
-  async #follow(first: Hop, init: EgressRequest, deadline: Deadline): Promise<RawEgressResponse> {
+  async #follow(first: Hop, { init, policy, deadline }: Call): Promise<RawEgressResponse> {
     const sensitive = (init.sensitiveHeaders ?? []).map((name) => name.toLowerCase());
     let hop = first;
     for (let redirects = 0; ; redirects += 1) {
@@ -154,7 +160,11 @@ export class EgressClient {
       discard(answer);
       if (init.redirect === 'error') throw redirectRefused(hop, 'redirects, which this call does not accept');
       if (redirects >= this.#maxRedirects) throw redirectRefused(hop, `redirects more than ${this.#maxRedirects} times`);
-      hop = nextHop(hop, { status: answer.statusCode, location }, this.#policy, sensitive);
+      const next = nextHop(hop, { status: answer.statusCode, location }, policy, sensitive);
+      if (init.redirect === 'same-origin' && next.url.origin !== hop.url.origin) {
+        throw redirectRefused(hop, `redirects to ${next.url.origin}, where this call must not go`);
+      }
+      hop = next;
     }
   }
 
@@ -203,6 +213,8 @@ export class EgressClient {
     }
   }
 }
+
+type Call = { readonly init: EgressRequest; readonly policy: EgressPolicy; readonly deadline: Deadline };
 
 type Answer = Omit<Dispatcher.ResponseData, 'headers'> & { readonly headers: [string, string][] };
 
