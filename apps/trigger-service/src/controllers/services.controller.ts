@@ -29,7 +29,7 @@ export class ServicesController {
   async pick(input: InputOf<typeof contracts.pick>, call: CallContext) {
     const connection = await this.connections.info(input.workspace, input.connection, call);
     const adapter = this.adapters.get(connection.service);
-    const picker = adapter?.triggerTypes[input.triggerType]?.pickers?.[input.picker];
+    const picker = own(own(adapter?.triggerTypes, input.triggerType)?.pickers, input.picker);
     if (!adapter || !picker) throw new VaneError('not_found', `There is no picker "${input.picker}" for ${input.triggerType} of ${connection.service}.`);
     try {
       const http = await this.connections.http(adapter, input.workspace, input.connection, call);
@@ -40,3 +40,7 @@ export class ServicesController {
     }
   }
 }
+
+/** A member under a name from outside; what every object inherits, such as `constructor`, is none. */
+const own = <T>(members: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+  members && Object.hasOwn(members, name) ? members[name] : undefined;
