@@ -22,6 +22,7 @@ import { Settler } from './sagas/settler.js';
 import { SubscriptionRows } from './sagas/subscription-rows.js';
 import { Sweeper } from './sagas/sweeper.js';
 import { TriggerPlans } from './trigger-plans.js';
+import { TriggerRows } from './trigger-rows.js';
 import { TriggerViews } from './trigger-views.js';
 import { Triggers } from './triggers.js';
 
@@ -59,8 +60,8 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: TriggerPlans,
-    inject: [AdapterRegistry, Connections, Database],
-    useFactory: (adapters: AdapterRegistry, uses: Connections, database: Database) => new TriggerPlans(adapters, uses, database),
+    inject: [AdapterRegistry, Connections],
+    useFactory: (adapters: AdapterRegistry, uses: Connections) => new TriggerPlans(adapters, uses),
   },
   { provide: SubscriptionRows, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new SubscriptionRows(database, clock) },
   { provide: Feeds, inject: [Vault, HookKeys, Clock], useFactory: (vault: Vault, keys: HookKeys, clock: Clock) => new Feeds(vault, keys, clock) },
@@ -73,16 +74,17 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: Sweeper,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry],
-    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry) =>
-      new Sweeper(database, rows, feeds, settler, adapters),
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Clock, Logger],
+    useFactory: (
+      database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, clock: Clock, logger: Logger,
+    ) => new Sweeper(database, rows, feeds, settler, adapters, clock, logger),
   },
   {
     provide: Triggers,
     inject: [Database, TriggerPlans, Feeds, Settler, Connections, TriggerViews, Clock, Logger],
     useFactory: (
       database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, uses: Connections, views: TriggerViews, clock: Clock, logger: Logger,
-    ) => new Triggers(database, plans, feeds, settler, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
+    ) => new Triggers(database, plans, feeds, new TriggerRows(clock), settler, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
   },
   {
     provide: Runnables,

@@ -27,9 +27,12 @@ export function toServiceError(error: unknown): ServiceError {
     const kind = error.retry === 'later' ? 'unavailable' : error.retry === 'reauth' ? 'unauthorised' : 'invalid';
     return new ServiceError(kind, error.message, { cause: error, retryAfterMs: error.retryAfterMs });
   }
-  return new ServiceError('garbage', `The answer of the service could not be understood: ${error instanceof Error ? error.message : 'unknown error'}`, {
-    cause: error,
-  });
+  return new ServiceError('unavailable', 'This did not work because of a fault on our side. It will be tried again.', { cause: error });
+}
+
+/** Neither the service nor another app said this: it is ours to look at. */
+export function isOurFault(error: unknown): boolean {
+  return !(error instanceof ServiceError) && !(error instanceof VaneError);
 }
 
 /** Uses connections by asking oauth-service for short-lived tokens; never reads its tables. */

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
-  creationKeyOf, VaneError, type CallContext, type createRunnable, type deleteRunnable, type InputOf, type OutputOf, type RunnableSpec, type RunnableView, type updateRunnable,
+  VaneError, type CallContext, type createRunnable, type deleteRunnable, type InputOf, type OutputOf, type RunnableSpec, type RunnableView, type updateRunnable,
 } from '@vane/contracts';
-import { newId, runnableSecretCell, seal, type Database, type Prisma, type Runnable } from '@vane/db';
+import { isUniqueViolation, newId, runnableSecretCell, seal, type Database, type Prisma, type Runnable } from '@vane/db';
 import type { Clock, EgressClient } from '@vane/runtime';
 import { EgressError } from '@vane/runtime';
+import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
 import type { DataKey } from './data-key.js';
 
 /** Scripts and HTTP targets. A deleted one stays as a row, so that runs of the past can still say what they ran. */
@@ -18,29 +19,32 @@ export class Runnables {
 
   async create(input: InputOf<typeof createRunnable>, call: CallContext): Promise<OutputOf<typeof createRunnable>> {
     this.checkTarget(input.spec);
-    const creationKey = creationKeyOf(call);
-    const scoped = this.database.forWorkspace(input.workspace);
-    const repeated = creationKey === null ? null : await scoped.runnable.findFirst({ where: { creationKey } });
+    const creationKey = creationKeyOf(call, input);
+    const repeated = await this.findCreated(input.workspace, creationKey);
     if (repeated) return { ...viewRunnable(repeated), secret: null };
     const now = this.clock.now();
     const id = newId('runnable', now);
     const secret = input.spec.kind === 'http' ? `whsec_${randomBytes(32).toString('base64')}` : null;
-    const row = await scoped.runnable.create({
-      data: {
-        id,
-        workspaceId: input.workspace,
-        name: input.name,
-        kind: input.spec.kind,
-        spec: input.spec,
-        retry: input.retry,
-        secretSealed: secret === null ? null : await seal(this.dataKey.publicKey, secret, runnableSecretCell(input.workspace, id)),
-        version: 1,
-        creationKey,
-        createdAt: now,
-        updatedAt: now,
-      },
-    });
-    return { ...viewRunnable(row), secret };
+    const { workspace: workspaceId, name, spec, retry } = input;
+    const secretSealed = secret === null ? null : await seal(this.dataKey.publicKey, secret, runnableSecretCell(workspaceId, id));
+    const data = { id, workspaceId, name, kind: spec.kind, spec, retry, secretSealed, version: 1, creationKey, createdAt: now, updatedAt: now };
+    try {
+      return { ...viewRunnable(await this.database.forWorkspace(workspaceId).runnable.create({ data })), secret };
+    } catch (error) {
+      // The same call, delivered twice at once, was faster.
+      if (isUniqueViolation(error) && (await this.findCreated(workspaceId, creationKey))) return this.create(input, call);
+      throw error;
+    }
+  }
+
+  /** What an earlier delivery of the same call made, when its answer got lost on the way. */
+  private async findCreated(workspace: string, creationKey: string | null): Promise<Runnable | null> {
+    if (creationKey === null) return null;
+    const { runnable } = this.database.forWorkspace(workspace);
+    const made = await runnable.findFirst({ where: { creationKey } });
+    if (!made || made.createdAt > this.clock.in(-CREATION_KEY_MS)) return made;
+    await runnable.updateMany({ where: { id: made.id }, data: { creationKey: null } });
+    return null;
   }
 
   async find(workspace: string, id: string): Promise<Runnable> {

@@ -1,18 +1,22 @@
 import type { AdapterRegistry } from '@vane/adapters';
 import { VaneError, type CallContext } from '@vane/contracts';
-import type { Database } from '@vane/db';
 import type { Adapter, JsonObject, Plan, TriggerType } from '@vane/kit';
 import type { Connections } from './connections.js';
 
 export type Planned = { adapter: Adapter; type: TriggerType; config: JsonObject; plan: Plan };
 
-/** Checks what a member asks for before anything is written: service, type, config, connection, runnable. */
+/** Checks what a member asks for before anything is written: service, type, config, connection. */
 export class TriggerPlans {
   constructor(
     private readonly adapters: AdapterRegistry,
     private readonly connections: Connections,
-    private readonly database: Database,
   ) {}
+
+  /** The trigger type, if its adapter is installed: what was made with it must stay removable without. */
+  installed(service: string, type: string): TriggerType | undefined {
+    const types = this.adapters.get(service)?.triggerTypes ?? {};
+    return Object.hasOwn(types, type) ? types[type] : undefined;
+  }
 
   type(service: string, type: string): { adapter: Adapter; type: TriggerType } {
     const adapter = this.adapters.get(service);
@@ -20,7 +24,7 @@ export class TriggerPlans {
       const known = this.adapters.all().map((one) => one.id).join(', ');
       throw new VaneError('unknown_service', `There is no adapter for "${service}". Installed: ${known}.`);
     }
-    const found = Object.hasOwn(adapter.triggerTypes, type) ? adapter.triggerTypes[type] : undefined;
+    const found = this.installed(service, type);
     if (!found) {
       throw new VaneError('invalid_config', `${adapter.label} has no trigger type "${type}". It has: ${Object.keys(adapter.triggerTypes).join(', ')}.`, {
         fields: [{ path: 'type', message: 'is not a trigger type of this service' }],
@@ -63,14 +67,5 @@ export class TriggerPlans {
       });
     }
     return connectionId;
-  }
-
-  async runnable(workspace: string, runnableId: string): Promise<void> {
-    const found = await this.database.forWorkspace(workspace).runnable.findFirst({ where: { id: runnableId, deletedAt: null } });
-    if (!found) {
-      throw new VaneError('not_found', `There is no runnable ${runnableId} in this workspace.`, {
-        fields: [{ path: 'runnableId', message: 'does not exist' }],
-      });
-    }
   }
 }

@@ -1,14 +1,19 @@
-import { creationKeyOf, VaneError, type CallContext, type createTrigger, type deleteTrigger, type InputOf, type OutputOf, type ProviderView, type updateTrigger } from '@vane/contracts';
+import {
+  VaneError, type CallContext, type createTrigger, type deleteTrigger, type forgetSubscription, type InputOf, type OutputOf, type ProviderView,
+  type SubscriptionView, type updateTrigger,
+} from '@vane/contracts';
 import { isUniqueViolation, newId, type Database } from '@vane/db';
 import { schemeOf, type JsonObject, type TriggerType } from '@vane/kit';
 import { hookUrl, type Clock, type Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { toServiceError, toVaneError, type Connections } from './connections.js';
-import { triesAfresh, unionOf, type Feeds } from './sagas/feeds.js';
+import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
+import { sameJson, type Feeds } from './sagas/feeds.js';
 import type { Settled, Settler } from './sagas/settler.js';
 import { applyChange, type SubscriptionRow } from './sagas/subscription-rows.js';
 import type { Planned, TriggerPlans } from './trigger-plans.js';
-import { withSubscription, type TriggerRow, type TriggerViews } from './trigger-views.js';
+import { changed, type TriggerRows } from './trigger-rows.js';
+import { historyOf, withSubscription, type SubscriptionWithHistory, type TriggerRow, type TriggerViews } from './trigger-views.js';
 
 /** The caller waits this long for the service; after that the answer is 202 and the saga goes on. */
 const WAIT_MS = 10_000;
@@ -25,6 +30,7 @@ export class Triggers {
     private readonly database: Database,
     private readonly plans: TriggerPlans,
     private readonly feeds: Feeds,
+    private readonly rows: TriggerRows,
     private readonly settler: Settler,
     private readonly connections: Connections,
     private readonly views: TriggerViews,
@@ -34,7 +40,8 @@ export class Triggers {
   ) {}
 
   async create(input: CreateInput, call: CallContext): Promise<OutputOf<typeof createTrigger>> {
-    const repeated = await this.findCreated(input.workspace, call);
+    const creationKey = creationKeyOf(call, input);
+    const repeated = await this.findCreated(input.workspace, creationKey);
     if (repeated) return { ...this.views.trigger(repeated), secret: null };
     const id = newId('trigger', this.clock.now());
     const planned = this.plans.plan(input.service, input.type, input.config as JsonObject, id);
@@ -43,26 +50,27 @@ export class Triggers {
         fields: [{ path: 'secret', message: 'must be left out' }],
       });
     }
-    await this.plans.runnable(input.workspace, input.runnableId);
     const connectionId = await this.plans.connection(planned, input.workspace, input.connectionId, call);
     await this.feeds.prepare(input.workspace);
-    const inserted = await this.insertOnce(id, input, planned, connectionId, call);
+    const inserted = await this.insertOnce(id, input, planned, connectionId, creationKey);
     if (!inserted) return this.create(input, call);
-    const { subscription, secret } = inserted;
-    const settled = await this.settleWithin(subscription, call);
+    const settled = await this.settleWithin(inserted.subscription, call);
     if (settled?.outcome === 'refused') {
-      await this.undoCreate(input.workspace, id, subscription.feed_id, planned, call);
+      await this.undoCreate(input.workspace, id, inserted.subscription.feed_id, planned, call);
       throw toVaneError(settled.error);
     }
     const view = this.views.trigger(await this.find(input.workspace, id));
-    return { ...view, secret: planned.type.remote || input.secret !== undefined ? null : secret };
+    return { ...view, secret: planned.type.remote || input.secret !== undefined ? null : inserted.secret };
   }
 
   /** What an earlier delivery of the same call made, when its answer got lost on the way. */
-  private async findCreated(workspace: string, call: CallContext): Promise<TriggerRow | null> {
-    const creationKey = creationKeyOf(call);
+  private async findCreated(workspace: string, creationKey: string | null): Promise<TriggerRow | null> {
     if (creationKey === null) return null;
-    return (await this.database.forWorkspace(workspace).trigger.findFirst({ where: { creationKey }, include: withSubscription })) as TriggerRow | null;
+    const { trigger } = this.database.forWorkspace(workspace);
+    const made = (await trigger.findFirst({ where: { creationKey }, include: withSubscription })) as TriggerRow | null;
+    if (!made || made.createdAt > this.clock.in(-CREATION_KEY_MS)) return made;
+    await trigger.updateMany({ where: { id: made.id }, data: { creationKey: null } });
+    return null;
   }
 
   async find(workspace: string, id: string): Promise<TriggerRow> {
@@ -75,16 +83,13 @@ export class Triggers {
   async update(input: UpdateInput, call: CallContext): Promise<OutputOf<typeof updateTrigger>> {
     const before = await this.find(input.workspace, input.trigger);
     if (before.version !== input.ifMatch) throw changed(before.version);
-    if (input.runnableId !== undefined) await this.plans.runnable(input.workspace, input.runnableId);
     const planned = this.plans.plan(before.service, before.type, (input.config ?? before.config) as JsonObject, before.id);
     refuseOtherSecret(planned.type, before.want as JsonObject, planned.plan.want);
     const move = planned.plan.resource !== before.feed.resource;
     await this.feeds.prepare(before.workspaceId);
-    const target = await this.database.transaction(async (tx) => {
-      const subscription = move ? await this.prepareMove(tx, before, planned) : await this.rewant(tx, before, input, planned);
-      if (!move) await this.writeFields(tx, before, input, planned, before.feedId);
-      return subscription;
-    });
+    const target = await this.database.transaction((tx) =>
+      move ? this.prepareMove(tx, before, planned) : this.change(tx, before, input, planned, before.feedId),
+    );
     const settled = target ? await this.settleWithin(target, call, move ? MOVE_MS : undefined) : undefined;
     if (settled?.outcome === 'refused') {
       await this.undoUpdate(before, planned, target!, move, call);
@@ -96,21 +101,34 @@ export class Triggers {
 
   async delete(input: InputOf<typeof deleteTrigger>, call: CallContext): Promise<OutputOf<typeof deleteTrigger>> {
     const before = await this.find(input.workspace, input.trigger);
-    const { type } = this.plans.type(before.service, before.type);
+    const type = this.plans.installed(before.service, before.type);
     const subscription = await this.database.transaction(async (tx) => {
       await this.feeds.lockById(tx, before.feedId);
-      await tx.query('DELETE FROM trigger WHERE id = $1 AND workspace_id = $2', [before.id, input.workspace]);
-      const left = await this.feeds.recompute(tx, before.feedId, type);
-      if (!left || left.status !== 'removing' || !input.force) return left;
-      const reason = { code: 'forced', message: 'Removed here without asking the service; its hook may still be there.' };
-      return applyChange(tx, left, { status: 'removed', reason, nextAttemptAt: null }, this.clock);
+      await this.rows.delete(tx, input.workspace, before.id);
+      const { subscription: left } = await this.feeds.recompute(tx, before.feedId, type);
+      return left?.status === 'removing' && input.force ? this.feeds.giveUp(tx, left) : left;
     });
-    if (subscription && subscription.status !== 'removed') await this.settleWithin(subscription, call);
-    else if (subscription) await this.settler.settle(subscription.id, call);
-    const shown = subscription
-      ? await this.database.forWorkspace(input.workspace).subscription.findFirst({ where: { id: subscription.id }, include: { history: { orderBy: { id: 'desc' }, take: 50 } } })
-      : null;
-    return { ok: true, subscription: shown ? this.views.subscription(shown) : null };
+    if (subscription) await this.settleWithin(subscription, call);
+    return { ok: true, subscription: subscription ? await this.subscriptionView(input.workspace, subscription.id) : null };
+  }
+
+  /** Gives up a removal that is still owed at a service that is gone for good. */
+  async forget(input: InputOf<typeof forgetSubscription>, call: CallContext): Promise<SubscriptionView> {
+    const given = await this.database.transaction(async (tx) => {
+      const row = await this.feeds.lockSubscription(tx, input.workspace, input.subscription);
+      if (!row) throw new VaneError('not_found', `There is no subscription ${input.subscription} in this workspace.`);
+      if (row.status !== 'removing') {
+        throw new VaneError('conflict', 'Only a subscription whose removal is still owed can be given up. Delete its triggers first.');
+      }
+      return this.feeds.giveUp(tx, row);
+    });
+    await this.settler.settle(given.id, call);
+    return this.subscriptionView(input.workspace, given.id);
+  }
+
+  private async subscriptionView(workspace: string, id: string): Promise<SubscriptionView> {
+    const row = await this.database.forWorkspace(workspace).subscription.findFirst({ where: { id }, include: historyOf() });
+    return this.views.subscription(row as SubscriptionWithHistory);
   }
 
   async setStatus(workspace: string, id: string, status: 'enabled' | 'paused'): Promise<TriggerRow> {
@@ -120,7 +138,8 @@ export class Triggers {
     }
     if (row.status !== status) {
       await this.database.forWorkspace(workspace).trigger.updateMany({
-        where: { id },
+        // A runnable that is deleted at this moment disables the trigger, and that stands.
+        where: status === 'enabled' ? { id, runnableId: { not: null } } : { id },
         data: { status, statusCode: null, statusMessage: null, updatedAt: this.clock.now(), version: { increment: 1 } },
       });
     }
@@ -148,36 +167,19 @@ export class Triggers {
     }
   }
 
-  private async insert(
-    tx: PoolClient,
-    id: string,
-    input: CreateInput,
-    planned: Planned,
-    connectionId: string | null,
-    creationKey: string | null,
-  ) {
-    const target = { workspaceId: input.workspace, service: input.service, triggerType: input.type, connectionId, resource: planned.plan.resource };
-    const feedId = await this.feeds.lock(tx, target);
-    const now = this.clock.now();
-    await tx.query(
-      `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, connection_id, config, want, runnable_id, status, version, created_at, updated_at, creation_key)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13)`,
-      [
-        id, input.workspace, feedId, input.name, input.service, input.type, connectionId, JSON.stringify(planned.config),
-        JSON.stringify(planned.plan.want), input.runnableId, input.paused ? 'paused' : 'enabled', now, creationKey,
-      ],
-    );
-    const live = await this.feeds.live(tx, feedId);
-    if (live) return { subscription: (await this.feeds.recompute(tx, feedId, planned.type)) ?? live, secret: '' };
-    return this.feeds.insertPending(tx, { ...target, feedId, type: planned.type, want: planned.plan.want, secret: input.secret });
-  }
-
   /** Null when the same call, delivered twice at once, was faster. */
-  private async insertOnce(id: string, input: CreateInput, planned: Planned, connectionId: string | null, call: CallContext) {
+  private async insertOnce(id: string, input: CreateInput, planned: Planned, connectionId: string | null, creationKey: string | null) {
+    const { resource } = planned.plan;
+    const target = { workspaceId: input.workspace, service: input.service, triggerType: input.type, connectionId, resource };
     try {
-      return await this.database.transaction((tx) => this.insert(tx, id, input, planned, connectionId, creationKeyOf(call)));
+      return await this.database.transaction(async (tx) => {
+        const feedId = await this.feeds.lock(tx, target);
+        await this.rows.insert(tx, { id, feedId, connectionId, creationKey, planned }, input);
+        const { subscription, secret } = await this.feeds.recompute(tx, feedId, planned.type, input.secret);
+        return { subscription: subscription!, secret };
+      });
     } catch (error) {
-      if (isUniqueViolation(error) && (await this.findCreated(input.workspace, call))) return null;
+      if (isUniqueViolation(error) && (await this.findCreated(input.workspace, creationKey))) return null;
       throw error;
     }
   }
@@ -212,88 +214,67 @@ export class Triggers {
   private async undoCreate(workspace: string, id: string, feedId: string, planned: Planned, call: CallContext): Promise<void> {
     const left = await this.database.transaction(async (tx) => {
       await this.feeds.lockById(tx, feedId);
-      await tx.query('DELETE FROM trigger WHERE id = $1 AND workspace_id = $2', [id, workspace]);
+      await this.rows.delete(tx, workspace, id);
       return this.restore(tx, feedId, planned);
     });
     if (left) await this.settler.settle(left.id, call);
   }
 
-  /** Back to what the remaining triggers want. What the service refused to take was never there, so nothing is owed. */
+  /** Back to what the remaining triggers want. What the service refused at the first try was never there: nothing is owed. */
   private async restore(tx: PoolClient, feedId: string, planned: Planned): Promise<SubscriptionRow | null> {
-    const left = await this.feeds.recompute(tx, feedId, planned.type);
+    const { subscription: left } = await this.feeds.recompute(tx, feedId, planned.type);
     if (!left) return null;
-    const nothingThere = left.external_id === null && left.applied === null;
+    const reason = { code: left.reason_code ?? 'refused', message: left.reason_message ?? '' };
+    const nothingThere = left.external_id === null && left.applied === null && left.attempts <= 1;
     if (left.status === 'removing' && nothingThere) {
-      return applyChange(tx, left, { status: 'removed', nextAttemptAt: null, reason: { code: left.reason_code ?? 'refused', message: left.reason_message ?? '' } }, this.clock);
+      return applyChange(tx, left, { status: 'removed', nextAttemptAt: null, reason }, this.clock);
     }
-    if (left.applied !== null && JSON.stringify(left.applied) === JSON.stringify(left.want)) {
+    if (left.applied !== null && left.status !== 'removing' && sameJson(left.applied, left.want)) {
       return applyChange(tx, left, { status: 'active', reason: null, attempts: 0, nextAttemptAt: null }, this.clock);
     }
     return left;
   }
 
-  private async rewant(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned): Promise<SubscriptionRow | null> {
+  /** Writes a change that stays on its feed; returns the subscription if the service has to hear of it. */
+  private async change(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned, feedId: string): Promise<SubscriptionRow | null> {
+    await this.feeds.lockById(tx, feedId);
+    await this.rows.update(tx, before, input, planned, feedId);
     if (input.config === undefined) return null;
-    await this.feeds.lockById(tx, before.feedId);
-    await tx.query('UPDATE trigger SET want = $2 WHERE id = $1', [before.id, JSON.stringify(planned.plan.want)]);
-    return this.feeds.recompute(tx, before.feedId, planned.type);
-  }
-
-  private async writeFields(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned, feedId: string): Promise<void> {
-    const revived = input.runnableId !== undefined && before.status === 'disabled' && before.statusCode === 'runnable_deleted';
-    const { rowCount } = await tx.query(
-      `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, feed_id = $7, updated_at = $8, version = version + 1,
-         status = CASE WHEN $10 THEN 'enabled' ELSE status END,
-         status_code = CASE WHEN $10 THEN NULL ELSE status_code END, status_message = CASE WHEN $10 THEN NULL ELSE status_message END
-       WHERE id = $1 AND workspace_id = $2 AND version = $9`,
-      [
-        before.id, before.workspaceId, input.name ?? before.name, JSON.stringify(planned.config), JSON.stringify(planned.plan.want),
-        input.runnableId ?? before.runnableId, feedId, this.clock.now(), before.version, revived,
-      ],
-    );
-    if (rowCount === 0) throw changed();
+    return (await this.feeds.recompute(tx, feedId, planned.type)).subscription;
   }
 
   /** Another resource is another feed: its subscription is there before the old one goes. */
   private async prepareMove(tx: PoolClient, before: TriggerRow, planned: Planned): Promise<SubscriptionRow> {
-    const target = {
+    const feedId = await this.feeds.lock(tx, {
       workspaceId: before.workspaceId, service: before.service, triggerType: before.type,
       connectionId: before.connectionId, resource: planned.plan.resource,
-    };
-    const feedId = await this.feeds.lock(tx, target);
+    });
     const live = await this.feeds.live(tx, feedId);
-    if (!live) return (await this.feeds.insertPending(tx, { ...target, feedId, type: planned.type, want: planned.plan.want })).subscription;
-    const want = unionOf(planned.type, [live.want, planned.plan.want]);
-    return applyChange(tx, live, { want, attempts: triesAfresh(live), nextAttemptAt: this.clock.now() }, this.clock);
+    const { type, plan } = planned;
+    if (live) return this.feeds.rewant(tx, live, type, [live.want, plan.want]);
+    return (await this.feeds.insertPending(tx, { feedId, type, want: plan.want })).subscription;
   }
 
+  /** The trigger changes over; whatever happened to either feed meanwhile, both end up as their triggers want them. */
   private async finishMove(before: TriggerRow, input: UpdateInput, planned: Planned, target: SubscriptionRow, call: CallContext): Promise<void> {
-    const old = await this.database.transaction(async (tx) => {
+    const left = await this.database.transaction(async (tx) => {
       for (const feedId of [before.feedId, target.feed_id].sort()) await this.feeds.lockById(tx, feedId);
-      await this.writeFields(tx, before, input, planned, target.feed_id);
-      await this.feeds.recompute(tx, target.feed_id, planned.type);
-      return this.feeds.recompute(tx, before.feedId, planned.type);
+      await this.rows.update(tx, before, input, planned, target.feed_id);
+      const there = await this.feeds.recompute(tx, target.feed_id, planned.type);
+      const here = await this.feeds.recompute(tx, before.feedId, planned.type);
+      return [there.subscription, here.subscription];
     });
-    if (old) await this.settleWithin(old, call);
+    for (const subscription of left) if (subscription) await this.settleWithin(subscription, call);
   }
 
   private async undoUpdate(before: TriggerRow, planned: Planned, target: SubscriptionRow, move: boolean, call: CallContext): Promise<void> {
     const left = await this.database.transaction(async (tx) => {
       await this.feeds.lockById(tx, target.feed_id);
-      if (!move) {
-        await tx.query('UPDATE trigger SET name = $2, config = $3, want = $4, runnable_id = $5, version = version + 1 WHERE id = $1', [
-          before.id, before.name, JSON.stringify(before.config), JSON.stringify(before.want), before.runnableId,
-        ]);
-      }
+      if (!move) await this.rows.restore(tx, before);
       return this.restore(tx, target.feed_id, planned);
     });
     if (left) await this.settler.settle(left.id, call);
   }
-}
-
-function changed(current?: number): VaneError {
-  const now = current === undefined ? '' : ` It is at version ${current} now.`;
-  return new VaneError('precondition_failed', `The trigger was changed since you read it.${now} Read it again and repeat your change.`);
 }
 
 /** A secret is made for one scheme; under another it would not fit, or there would be none. */

@@ -84,11 +84,3 @@ export type CallContext = z.infer<typeof callContext>;
 export function systemCall(app: AppName, correlationId: string): CallContext {
   return { correlationId, actor: { kind: 'system', id: app, role: 'superadmin' } };
 }
-
-/**
- * Under which key an owner remembers what a call created, so that a repeat of the call finds it instead of making a
- * second one; null for a call without an idempotency key, which is never a repeat.
- */
-export function creationKeyOf(call: CallContext): string | null {
-  return call.idempotencyKey === undefined ? null : `${call.actor.id}/${call.idempotencyKey}`;
-}

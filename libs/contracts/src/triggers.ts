@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { id, instant, jsonObject, label, page, pageQuery, ref, slug } from './scalars.js';
+import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, slug, text } from './scalars.js';
 
 export const SUBSCRIPTION_STATUSES = ['pending', 'active', 'degraded', 'missing', 'auth_required', 'removing', 'removed'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
@@ -90,8 +90,7 @@ export const createTrigger = defineOperation({
     connectionId: ref.nullish(),
     config: jsonObject.default({}),
     runnableId: ref,
-    secret: z
-      .string()
+    secret: text()
       .min(16)
       .max(500)
       .optional()
@@ -148,7 +147,7 @@ export const updateTrigger = defineOperation({
   input: z.object({
     workspace: ref,
     trigger: ref,
-    ifMatch: z.coerce.number().int(),
+    ifMatch,
     name: label.optional(),
     config: jsonObject.optional(),
     runnableId: ref.optional(),
@@ -211,6 +210,16 @@ export const getSubscription = defineOperation({
   summary: 'Read a subscription with its history',
   access: 'operator',
   http: { method: 'GET', path: '/workspaces/{workspace}/subscriptions/{subscription}' },
+  input: z.object({ workspace: ref, subscription: ref }),
+  output: subscriptionView,
+});
+
+export const forgetSubscription = defineOperation({
+  name: 'subscriptions.forget',
+  owner: 'trigger-service',
+  summary: 'Give up a removal that is still owed at a service that is gone for good; its hook may still be there',
+  access: 'editor',
+  http: { method: 'DELETE', path: '/workspaces/{workspace}/subscriptions/{subscription}' },
   input: z.object({ workspace: ref, subscription: ref }),
   output: subscriptionView,
 });

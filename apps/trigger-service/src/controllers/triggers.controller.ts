@@ -71,6 +71,11 @@ export class TriggersController {
     return this.views.subscription(row as SubscriptionWithHistory);
   }
 
+  @Handles(contracts.forgetSubscription)
+  forgetSubscription(input: InputOf<typeof contracts.forgetSubscription>, call: CallContext) {
+    return this.triggers.forget(input, call);
+  }
+
   @Handles(contracts.sweepSubscriptions)
   sweep(input: InputOf<typeof contracts.sweepSubscriptions>) {
     return this.sweeper.sweep(input.limit);

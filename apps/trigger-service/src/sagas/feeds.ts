@@ -13,6 +13,9 @@ export type FeedTarget = {
   resource: string;
 };
 
+/** What became of a feed's subscription; `secret` is that of a new one, to be shown once where a person must enter it. */
+export type Recomputed = { subscription: SubscriptionRow | null; secret: string | null };
+
 /** Feeds and what their triggers want of the service, changed only under the feed's row lock. */
 export class Feeds {
   constructor(
@@ -47,6 +50,18 @@ export class Feeds {
     await tx.query('SELECT id FROM feed WHERE id = $1 FOR UPDATE', [feedId]);
   }
 
+  /** A subscription with its row locked. */
+  async lockSubscription(tx: PoolClient, workspaceId: string, id: string): Promise<SubscriptionRow | null> {
+    const { rows } = await tx.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1 AND workspace_id = $2 FOR UPDATE', [id, workspaceId]);
+    return rows[0] ?? null;
+  }
+
+  /** Owes the service nothing any more; its object may still be there. */
+  giveUp(tx: PoolClient, row: SubscriptionRow): Promise<SubscriptionRow> {
+    const reason = { code: 'forced', message: 'Removed here without asking the service; its hook may still be there.' };
+    return applyChange(tx, row, { status: 'removed', reason, nextAttemptAt: null }, this.clock);
+  }
+
   /** The subscription that serves a feed, if there is one that is not on its way out. */
   async live(tx: PoolClient, feedId: string): Promise<SubscriptionRow | null> {
     const { rows } = await tx.query<SubscriptionRow>(
@@ -62,8 +77,9 @@ export class Feeds {
    */
   async insertPending(
     tx: PoolClient,
-    target: FeedTarget & { feedId: string; type: TriggerType; want: JsonObject; secret?: string },
+    wanted: { feedId: string; type: TriggerType; want: JsonObject; secret?: string | undefined },
   ): Promise<{ subscription: SubscriptionRow; secret: string }> {
+    const target = { ...(await this.target(tx, wanted.feedId)), ...wanted };
     const now = this.clock.now();
     const id = newId('subscription', now);
     const secret = target.secret ?? newSecretOf(target.type, target.want, randomBytes);
@@ -86,6 +102,16 @@ export class Feeds {
     return { subscription: rows[0]!, secret };
   }
 
+  private async target(tx: PoolClient, feedId: string): Promise<FeedTarget> {
+    const { rows } = await tx.query<{ workspace_id: string; service: string; trigger_type: string; connection_id: string; resource: string }>(
+      'SELECT workspace_id, service, trigger_type, connection_id, resource FROM feed WHERE id = $1',
+      [feedId],
+    );
+    const feed = rows[0]!;
+    const connectionId = feed.connection_id === '' ? null : feed.connection_id;
+    return { workspaceId: feed.workspace_id, service: feed.service, triggerType: feed.trigger_type, connectionId, resource: feed.resource };
+  }
+
   /** Newest first; all of them are accepted from senders. */
   async secrets(row: SubscriptionRow): Promise<string[]> {
     const where = { table: 'subscription', row: row.id, column: 'secrets_enc', workspaceId: row.workspace_id };
@@ -93,20 +119,29 @@ export class Feeds {
   }
 
   /**
-   * Makes the subscription want what the feed's triggers together want now: the union, or its removal when none is left.
-   * The settler does the rest. Call with the feed locked. Returns the subscription whose want changed or that must go.
+   * Makes the feed's subscription want what its triggers together want now: the union, its removal when none is left, a
+   * new one when there is none. The one place that keeps triggers and subscriptions in step; the settler does the rest.
+   * Call with the feed locked. `type` is undefined when its adapter is not installed any more.
    */
-  async recompute(tx: PoolClient, feedId: string, type: TriggerType): Promise<SubscriptionRow | null> {
+  async recompute(tx: PoolClient, feedId: string, type: TriggerType | undefined, secret?: string): Promise<Recomputed> {
     const live = await this.live(tx, feedId);
-    if (!live) return null;
     const { rows } = await tx.query<{ want: JsonObject }>('SELECT want FROM trigger WHERE feed_id = $1 ORDER BY id', [feedId]);
+    const wants = rows.map((row) => row.want);
+    if (!live && (wants.length === 0 || !type)) return { subscription: null, secret: null };
+    if (!live) return this.insertPending(tx, { feedId, type: type!, want: unionOf(type!, wants), secret });
+    return { subscription: await this.rewant(tx, live, type, wants), secret: null };
+  }
+
+  /** Moves a live subscription to what is wanted of it now. */
+  async rewant(tx: PoolClient, live: SubscriptionRow, type: TriggerType | undefined, wants: JsonObject[]): Promise<SubscriptionRow> {
     const now = this.clock.now();
-    if (rows.length === 0) {
-      const gone = type.remote === undefined;
+    if (wants.length === 0) {
+      const gone = type !== undefined && type.remote === undefined;
       const change = { status: gone ? 'removed' : 'removing', reason: null, attempts: triesAfresh(live), nextAttemptAt: gone ? null : now } as const;
       return applyChange(tx, live, change, this.clock);
     }
-    const want = unionOf(type, rows.map((row) => row.want));
+    if (!type) return live;
+    const want = unionOf(type, wants);
     if (sameJson(want, live.want)) return live;
     const change = type.remote ? { want, attempts: triesAfresh(live), nextAttemptAt: now } : { want, applied: want };
     return applyChange(tx, live, change, this.clock);

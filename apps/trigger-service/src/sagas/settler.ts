@@ -3,7 +3,7 @@ import type { AdapterRegistry } from '@vane/adapters';
 import { subscriptionChanged, type CallContext } from '@vane/contracts';
 import { ServiceError, type RegisterInput, type RemoteApi, type ServiceHttp } from '@vane/kit';
 import { hookUrl, type Bus, type Clock, type Logger, type Metrics } from '@vane/runtime';
-import { toServiceError, type Connections } from '../connections.js';
+import { isOurFault, toServiceError, type Connections } from '../connections.js';
 import { sameJson, type Feeds } from './feeds.js';
 import type { Change, SubscriptionRow, SubscriptionRows } from './subscription-rows.js';
 
@@ -66,20 +66,34 @@ export class Settler {
     const adapter = this.adapters.get(row.service);
     const remote = adapter?.triggerTypes[row.trigger_type]?.remote;
     const nextAttemptAt = lookAgainMs === undefined ? null : this.clock.in(lookAgainMs);
-    if (!adapter || !remote || isSettled(row)) {
+    if (isSettled(row)) {
       const seen = row.next_attempt_at || nextAttemptAt ? await this.rows.change(row, owner, { nextAttemptAt }) : row;
       return { outcome: 'settled', row: seen ?? row };
     }
+    if (!adapter || !remote) return this.fail(row, owner, noAdapter(row), call);
     const started = await this.rows.change(row, owner, { attempts: row.attempts + 1, nextAttemptAt: this.clock.in(TAKEOVER_MS) });
     if (!started) return { outcome: 'busy' };
     try {
-      const http = await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call);
+      const http = this.leased(await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call), row.id, owner);
       const change = await this.step(started, row.attempts > 0, remote, http);
       const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt, ...change, ...this.overtaken(started, current) }));
       return done ? { outcome: 'settled', row: done } : { outcome: 'busy' };
     } catch (cause) {
+      if (cause instanceof LeaseLost) return { outcome: 'busy' };
+      if (isOurFault(cause)) this.logger.error({ err: cause, subscriptionId: row.id, correlationId: call.correlationId }, 'settling failed by our own fault');
       return this.fail(started, owner, toServiceError(cause), call);
     }
+  }
+
+  /** No call is made for a row that another has taken over. */
+  private leased(http: ServiceHttp, id: string, owner: string): ServiceHttp {
+    return {
+      hostUrl: (host) => http.hostUrl(host),
+      request: async (request) => {
+        if (!(await this.rows.extend(id, owner))) throw new LeaseLost();
+        return http.request(request);
+      },
+    };
   }
 
   /** What was asked for while the call was under way stays asked for: a removal above all. */
@@ -100,18 +114,33 @@ export class Settler {
 
   /** Registers once: an earlier attempt may have got through without our hearing of it, so its object is adopted. */
   private async register(remote: RemoteApi, http: ServiceHttp, input: RegisterInput, triedBefore: boolean): Promise<string> {
-    if (triedBefore) {
-      const ours = await this.findOurs(remote, http, input);
-      if (ours) return this.update(ours, remote, http, input);
-    }
+    const adopted = triedBefore ? await this.adopt(remote, http, input) : undefined;
+    if (adopted !== undefined) return adopted;
     try {
-      return (await remote.register(http, input)).externalId;
+      const { externalId } = await remote.register(http, input);
+      // The earlier attempt may have been slow rather than lost.
+      if (triedBefore) await this.removeOthers(await this.findOurs(remote, http, input), externalId, remote, http, input);
+      return externalId;
     } catch (error) {
       if (!(error instanceof ServiceError) || error.kind !== 'conflict') throw error;
-      const ours = await this.findOurs(remote, http, input);
-      if (!ours) throw error;
-      return this.update(ours, remote, http, input);
+      const found = await this.adopt(remote, http, input);
+      if (found === undefined) throw error;
+      return found;
     }
+  }
+
+  /** Takes one of the objects that are ours and removes the others: two would report everything twice. */
+  private async adopt(remote: RemoteApi, http: ServiceHttp, input: RegisterInput): Promise<string | undefined> {
+    const ours = await this.findOurs(remote, http, input);
+    const [kept] = ours;
+    if (kept === undefined) return undefined;
+    await this.removeOthers(ours, kept, remote, http, input);
+    await remote.update(http, kept, input);
+    return kept;
+  }
+
+  private async removeOthers(ours: string[], kept: string, remote: RemoteApi, http: ServiceHttp, { resource }: { resource: string }): Promise<void> {
+    for (const id of ours) if (id !== kept) await remote.remove(http, resource, id);
   }
 
   private async update(externalId: string, remote: RemoteApi, http: ServiceHttp, input: RegisterInput): Promise<string> {
@@ -120,23 +149,23 @@ export class Settler {
       return externalId;
     } catch (error) {
       if (!(error instanceof ServiceError) || error.kind !== 'not_found') throw error;
-      return this.register(remote, http, input, false);
+      return this.register(remote, http, input, true);
     }
   }
 
   /** Only an object that carries our own callback URL is ours. */
-  private async findOurs(remote: RemoteApi, http: ServiceHttp, input: RegisterInput): Promise<string | undefined> {
+  private async findOurs(remote: RemoteApi, http: ServiceHttp, input: { resource: string; callbackUrl: string }): Promise<string[]> {
     const all = await remote.list(http, input.resource);
-    return all.find((object) => object.callbackUrl === input.callbackUrl)?.externalId;
+    return all.filter((object) => object.callbackUrl === input.callbackUrl).map((object) => object.externalId);
   }
 
   private async remove(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
-    let externalId: string | null | undefined = row.external_id;
-    if (externalId === null && (triedBefore || row.reason_code !== null)) {
-      const input = { resource: row.resource, want: row.want, callbackUrl: hookUrl(this.publicUrl, row.key), secret: '' };
-      externalId = await this.findOurs(remote, http, input);
+    const ids = new Set(row.external_id === null ? [] : [row.external_id]);
+    if (triedBefore && row.external_id === null) {
+      const input = { resource: row.resource, callbackUrl: hookUrl(this.publicUrl, row.key) };
+      for (const id of await this.findOurs(remote, http, input)) ids.add(id);
     }
-    if (externalId) await remote.remove(http, row.resource, externalId);
+    for (const id of ids) await remote.remove(http, row.resource, id);
     return { status: 'removed', externalId: null, applied: null };
   }
 
@@ -157,6 +186,13 @@ export class Settler {
   private tell(row: SubscriptionRow): void {
     this.bus.publishSignal(subscriptionChanged, { subscriptionId: row.id, key: row.key, version: row.version });
   }
+}
+
+class LeaseLost extends Error {}
+
+function noAdapter(row: SubscriptionRow): ServiceError {
+  const message = `No adapter for ${row.service}/${row.trigger_type} is installed, so the service cannot be asked. Install it, or delete with force.`;
+  return new ServiceError('unavailable', message, { retryAfterMs: REFUSED_BACKOFF_MS });
 }
 
 export function isSettled(row: SubscriptionRow): boolean {

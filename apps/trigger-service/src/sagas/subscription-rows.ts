@@ -36,8 +36,8 @@ export type Change = Partial<{
   nextAttemptAt: Date | null;
 }>;
 
-/** Longer than any step's calls together; a step that outlives it finds its writes refused. */
-export const LEASE_MS = 45_000;
+/** Longer than one call with its token and its renewed try; extended before each call. */
+export const LEASE_MS = 60_000;
 /** Clocks of two machines may differ by this much before a lease is taken over too early. */
 export const CLOCK_SKEW_MS = 2_000;
 
@@ -75,6 +75,14 @@ export class SubscriptionRows {
       if (!rows[0]) return null;
       return applyChange(tx, rows[0], typeof change === 'function' ? change(rows[0]) : change, this.clock, LEASE_MS);
     });
+  }
+
+  /** Extends the lease before another call to the service; false when it was lost meanwhile. */
+  async extend(id: string, owner: string): Promise<boolean> {
+    const { rowCount } = await this.database.pool.query('UPDATE subscription SET lease_until = $3 WHERE id = $1 AND lease_owner = $2', [
+      id, owner, this.clock.in(LEASE_MS),
+    ]);
+    return rowCount === 1;
   }
 
   /** Lets go; `want` may have changed while the last call was under way, which the returned row tells. */
@@ -117,6 +125,8 @@ export async function applyChange(
   const now = clock.now();
   const status = change.status ?? row.status;
   const reason = change.reason === undefined ? { code: row.reason_code, message: row.reason_message } : change.reason;
+  // The service's own words may hold what Postgres text cannot.
+  const message = reason?.message?.replaceAll('\u0000', '\uFFFD') ?? null;
   const pick = <K extends keyof Change, V>(key: K, old: V) => (change[key] === undefined ? old : change[key]);
   const { rows } = await tx.query<SubscriptionRow>(
     `UPDATE subscription SET status = $2, status_since = CASE WHEN status = $2 THEN status_since ELSE $3 END,
@@ -125,7 +135,7 @@ export async function applyChange(
        lease_until = CASE WHEN $11::timestamptz IS NULL THEN lease_until ELSE $11 END
      WHERE id = $1 RETURNING *`,
     [
-      row.id, status, now, reason?.code ?? null, reason?.message ?? null,
+      row.id, status, now, reason?.code ?? null, message,
       JSON.stringify(pick('want', row.want)), jsonOrNull(pick('applied', row.applied)), pick('externalId', row.external_id),
       pick('attempts', row.attempts), pick('nextAttemptAt', row.next_attempt_at),
       extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
@@ -135,7 +145,7 @@ export async function applyChange(
     await tx.query(
       `INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message)
        VALUES ($1, $2, $3, $4, $5, $6)`,
-      [row.workspace_id, row.id, now, status, reason?.code ?? null, reason?.message ?? null],
+      [row.workspace_id, row.id, now, status, reason?.code ?? null, message],
     );
   }
   return rows[0]!;

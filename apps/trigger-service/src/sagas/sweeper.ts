@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { AdapterRegistry } from '@vane/adapters';
-import { systemCall } from '@vane/contracts';
+import { systemCall, type CallContext } from '@vane/contracts';
 import type { Database } from '@vane/db';
+import type { Clock, Logger } from '@vane/runtime';
 import type { Feeds } from './feeds.js';
 import type { Settler } from './settler.js';
 import type { SubscriptionRows } from './subscription-rows.js';
+
+const PARALLEL = 8;
+/** Well below the deadline of whoever asks for a sweep. */
+const SWEEP_MS = 40_000;
 
 /** Finishes or undoes what a crash, an outage or a refusal left open: whatever is due and held by nobody. */
 export class Sweeper {
@@ -14,18 +19,35 @@ export class Sweeper {
     private readonly feeds: Feeds,
     private readonly settler: Settler,
     private readonly adapters: AdapterRegistry,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
   ) {}
 
   async sweep(limit: number): Promise<{ settled: number; more: boolean }> {
     const ids = await this.rows.due(limit);
     const call = systemCall('trigger-service', `sweep-${randomUUID()}`);
+    const stopAt = this.clock.in(SWEEP_MS);
+    const left = [...ids];
     let settled = 0;
-    for (const id of ids) {
+    const work = async () => {
+      for (let id = left.shift(); id !== undefined && this.clock.now() < stopAt; id = left.shift()) {
+        if (await this.settleOne(id, call)) settled += 1;
+      }
+    };
+    // Side by side, so that one service that does not answer holds up no other.
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    return { settled, more: left.length > 0 || ids.length === limit };
+  }
+
+  /** One that fails is logged and stays due; it does not end the sweep. */
+  private async settleOne(id: string, call: CallContext): Promise<boolean> {
+    try {
       await this.recompute(id);
-      const result = await this.settler.settle(id, call);
-      if (result.outcome === 'settled') settled += 1;
+      return (await this.settler.settle(id, call)).outcome === 'settled';
+    } catch (error) {
+      this.logger.error({ err: error, subscriptionId: id, correlationId: call.correlationId }, 'subscription could not be swept');
+      return false;
     }
-    return { settled, more: ids.length === limit };
   }
 
   /** A crash may have left a subscription that no trigger wants any more. */

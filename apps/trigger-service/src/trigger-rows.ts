@@ -1,0 +1,75 @@
+import { VaneError, type createTrigger, type InputOf, type updateTrigger } from '@vane/contracts';
+import type { JsonObject } from '@vane/kit';
+import type { Clock } from '@vane/runtime';
+import type { PoolClient } from 'pg';
+import type { Planned } from './trigger-plans.js';
+import type { TriggerRow } from './trigger-views.js';
+
+type UpdateInput = InputOf<typeof updateTrigger>;
+
+/** Writes trigger rows inside the transactions of their sagas. */
+export class TriggerRows {
+  constructor(private readonly clock: Clock) {}
+
+  async insert(
+    tx: PoolClient,
+    row: { id: string; feedId: string; connectionId: string | null; creationKey: string | null; planned: Planned },
+    input: InputOf<typeof createTrigger>,
+  ): Promise<void> {
+    await this.holdRunnable(tx, input.workspace, input.runnableId);
+    await tx.query(
+      `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, connection_id, config, want, runnable_id, status, version, created_at, updated_at, creation_key)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13)`,
+      [
+        row.id, input.workspace, row.feedId, input.name, input.service, input.type, row.connectionId, JSON.stringify(row.planned.config),
+        JSON.stringify(row.planned.plan.want), input.runnableId, input.paused ? 'paused' : 'enabled', this.clock.now(), row.creationKey,
+      ],
+    );
+  }
+
+  /** Writes a change over the version that was read. A trigger that lost its runnable is enabled again with another. */
+  async update(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned, feedId: string): Promise<void> {
+    if (input.runnableId !== undefined) await this.holdRunnable(tx, before.workspaceId, input.runnableId);
+    const revived = input.runnableId !== undefined && before.status === 'disabled' && before.statusCode === 'runnable_deleted';
+    const { rowCount } = await tx.query(
+      `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, feed_id = $7, updated_at = $8, version = version + 1,
+         status = CASE WHEN $10 THEN 'enabled' ELSE status END,
+         status_code = CASE WHEN $10 THEN NULL ELSE status_code END, status_message = CASE WHEN $10 THEN NULL ELSE status_message END
+       WHERE id = $1 AND workspace_id = $2 AND version = $9`,
+      [
+        before.id, before.workspaceId, input.name ?? before.name, JSON.stringify(planned.config), JSON.stringify(planned.plan.want),
+        input.runnableId ?? before.runnableId, feedId, this.clock.now(), before.version, revived,
+      ],
+    );
+    if (rowCount === 0) throw changed();
+  }
+
+  /** Takes a change back, unless somebody has changed the trigger again since: theirs then stands. */
+  async restore(tx: PoolClient, before: TriggerRow): Promise<void> {
+    await tx.query(
+      `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, status = $7, status_code = $8, status_message = $9,
+         updated_at = $10, version = version + 1
+       WHERE id = $1 AND workspace_id = $2 AND version = $11`,
+      [
+        before.id, before.workspaceId, before.name, JSON.stringify(before.config), JSON.stringify(before.want as JsonObject), before.runnableId,
+        before.status, before.statusCode, before.statusMessage, this.clock.now(), before.version + 1,
+      ],
+    );
+  }
+
+  async delete(tx: PoolClient, workspaceId: string, id: string): Promise<void> {
+    await tx.query('DELETE FROM trigger WHERE id = $1 AND workspace_id = $2', [id, workspaceId]);
+  }
+
+  /** A runnable that is being deleted at this moment is waited for, and then is not there. */
+  private async holdRunnable(tx: PoolClient, workspaceId: string, id: string): Promise<void> {
+    const { rows } = await tx.query('SELECT 1 FROM runnable WHERE id = $1 AND workspace_id = $2 AND deleted_at IS NULL FOR SHARE', [id, workspaceId]);
+    if (rows.length > 0) return;
+    throw new VaneError('not_found', `There is no runnable ${id} in this workspace.`, { fields: [{ path: 'runnableId', message: 'does not exist' }] });
+  }
+}
+
+export function changed(current?: number): VaneError {
+  const now = current === undefined ? '' : ` It is at version ${current} now.`;
+  return new VaneError('precondition_failed', `The trigger was changed since you read it.${now} Read it again and repeat your change.`);
+}
