@@ -95,14 +95,17 @@ describe('one refresh at a time', () => {
   it('keeps a token that was connected anew while a refresh of the old one was under way', async () => {
     stage.clock.advance(HOUR);
     let arrived = false;
+    let refuse: () => void = () => undefined;
+    const connectedAnew = new Promise<void>((resolve) => { refuse = resolve; });
     server.bend.token = (sent, proper) => {
       if (sent.parameters.get('grant_type') !== 'refresh_token') return proper();
       arrived = true;
-      return { ...json(400, { error: 'invalid_grant' }), delayMs: 500 };
+      return { ...json(400, { error: 'invalid_grant' }), after: connectedAnew };
     };
     const waiting = token();
     await until(() => arrived, 'the refresh to arrive');
     await expect(connect(stage, integration, newBrowser())).resolves.toMatchObject({ id: connection });
+    refuse();
     await expect(waiting).resolves.toMatchObject({ generation: 2, accessToken: server.tokens.access });
     expect(await row()).toMatchObject({ status: 'active', generation: 2 });
   });
