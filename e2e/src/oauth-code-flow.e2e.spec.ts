@@ -69,7 +69,7 @@ describe('connecting an account in a browser', () => {
     const url = await startUrl(workspace, integration.id);
     const first = await fetch(url, { redirect: 'manual' });
     expect(first.status).toBe(302);
-    expect(first.headers.getSetCookie()[0]).toMatch(/^vane_oauth=[^;]+; Path=\/oauth; Max-Age=\d+; HttpOnly; SameSite=Lax$/);
+    expect(first.headers.getSetCookie()[0]).toMatch(/^vane_oauth_[0-9a-f]{16}=[^;]+; Path=\/oauth; Max-Age=\d+; HttpOnly; SameSite=Lax$/);
     const asked = new URL(first.headers.get('location')!);
     expect(asked.origin).toBe(github.url);
     expect(Object.fromEntries(asked.searchParams)).toMatchObject({

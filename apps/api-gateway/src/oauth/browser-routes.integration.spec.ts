@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
 import { startTestGateway, type TestGateway } from '../fixtures/test-gateway.js';
+import { cookieName } from './cookie.js';
 
 let gateway: TestGateway;
 let secure: TestGateway;
@@ -30,7 +31,7 @@ describe('the start of an authorisation', () => {
     const reply = await gateway.send('GET', '/oauth/start/the-ticket');
     expect(reply.status).toBe(302);
     expect(reply.headers.get('location')).toBe('https://service.example/authorize?state=abc');
-    expect(reply.headers.get('set-cookie')).toBe('vane_oauth=b%3D1%3B%20x; Path=/oauth; Max-Age=600; HttpOnly; SameSite=Lax');
+    expect(reply.headers.get('set-cookie')).toBe(`${cookieName({ state: 'abc', https: false })}=b%3D1%3B%20x; Path=/oauth; Max-Age=600; HttpOnly; SameSite=Lax`);
     expect(reply.headers.get('referrer-policy')).toBe('no-referrer');
     expect(reply.headers.get('cache-control')).toBe('no-store');
     expect(gateway.responders.askedOf(startAuthorisation)).toMatchObject([{ input: { ticket: 'the-ticket' }, call: { actor: { kind: 'system' } } }]);
@@ -38,7 +39,7 @@ describe('the start of an authorisation', () => {
 
   test('sets a Secure cookie and asks for https from then on where the API is reached over https', async () => {
     const { headers } = await secure.send('GET', '/oauth/start/the-ticket');
-    expect(headers.get('set-cookie')).toMatch(/; Secure$/);
+    expect(headers.get('set-cookie')).toMatch(/^__Secure-.*; Secure$/);
     expect(headers.get('strict-transport-security')).toMatch(/^max-age=/);
   });
 
@@ -56,12 +57,24 @@ describe('the start of an authorisation', () => {
 });
 
 describe('the callback', () => {
+  const mine = cookieName({ state: 'c?d', https: false });
   const call = (headers: Record<string, string> = {}, query = '?code=a%20b&state=c?d') => gateway.send('GET', `/oauth/callback${query}`, { headers });
 
   test('hands over the query as received and the cookie, and takes the cookie back', async () => {
-    const reply = await call({ cookie: 'other=1; vane_oauth=b%3D1%3B%20x' });
+    const reply = await call({ cookie: `other=1; ${mine}=b%3D1%3B%20x` });
     expect(gateway.responders.askedOf(finishAuthorisation)).toMatchObject([{ input: { query: 'code=a%20b&state=c?d', browserToken: 'b=1; x' } }]);
-    expect(reply.headers.get('set-cookie')).toMatch(/^vane_oauth=; Path=\/oauth; Max-Age=0;/);
+    expect(reply.headers.get('set-cookie')).toBe(`${mine}=; Path=/oauth; Max-Age=0; HttpOnly; SameSite=Lax`);
+  });
+
+  test('of one authorisation neither uses nor ends another in the same browser', async () => {
+    const other = cookieName({ state: 'other', https: false });
+    const cookie = `${other}=theirs; ${mine}=own`;
+    await call({ cookie });
+    gateway.responders.answer(finishAuthorisation, refuse('oauth_state_invalid'));
+    const failed = await call({ cookie: `${other}=theirs` });
+    expect(gateway.responders.askedOf(finishAuthorisation).map(({ input }) => input['browserToken'])).toEqual(['own', null]);
+    expect(failed.headers.get('set-cookie')).toMatch(new RegExp(`^${mine}=; .*Max-Age=0`));
+    expect((await call({ cookie }, '?code=a')).headers.get('set-cookie')).toBeNull();
   });
 
   test('says on a harmless page which account was connected', async () => {

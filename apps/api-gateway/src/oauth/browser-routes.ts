@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { callersError, sendAnswer } from '../http/gate.js';
 import { errorHeaders, problemAnswer } from '../http/problem.js';
-import { BROWSER_COOKIE, clearedCookie, readCookie, setCookie } from './cookie.js';
+import { clearedCookie, cookieName, readCookie, setCookie } from './cookie.js';
 import { errorPage, successPage, wantsJson } from './pages.js';
 
 export type BrowserDependencies = { bus: Bus; logger: Logger; https: boolean };
@@ -30,18 +30,27 @@ export function addBrowserRoutes(scope: FastifyInstance, dependencies: BrowserDe
 async function start(request: FastifyRequest, reply: FastifyReply, { bus, https }: BrowserDependencies): Promise<FastifyReply> {
   const { ticket } = request.params as { ticket: string };
   const { location, browserToken, maxAgeSeconds } = await ask(bus, startAuthorisation, { ticket }, request);
-  reply.header('set-cookie', setCookie(browserToken, { maxAgeSeconds, https }));
+  const state = new URL(location).searchParams.get('state');
+  if (state === null) throw new Error('An authorisation was started without a state.');
+  reply.header('set-cookie', setCookie(browserToken, { state, maxAgeSeconds, https }));
   return reply.redirect(location, 302);
 }
 
 async function finish(request: FastifyRequest, reply: FastifyReply, { bus, https }: BrowserDependencies): Promise<FastifyReply> {
-  const query = request.raw.url?.split('?').slice(1).join('?') ?? '';
-  const browserToken = readCookie(request.headers.cookie, BROWSER_COOKIE);
+  const query = queryOf(request);
+  const state = stateOf(request);
+  const browserToken = state === null ? null : readCookie(request.headers.cookie, cookieName({ state, https }));
   const connection = await ask(bus, finishAuthorisation, { query, browserToken }, request);
-  reply.header('set-cookie', clearedCookie(https));
+  if (state !== null) reply.header('set-cookie', clearedCookie({ state, https }));
   if (wantsJson(request.headers.accept)) return reply.send({ connection: shown(connection) });
   return sendPage(reply, 200, successPage(connection));
 }
+
+/** As received, without `?`. */
+const queryOf = (request: FastifyRequest): string => request.raw.url?.split('?').slice(1).join('?') ?? '';
+
+/** Which authorisation a callback belongs to; null when it does not say. */
+const stateOf = (request: FastifyRequest): string | null => new URLSearchParams(queryOf(request)).get('state');
 
 /** Says what went wrong as a page, or as a problem document where that is asked for. */
 async function answerWith(
@@ -55,7 +64,8 @@ async function answerWith(
   } catch (cause) {
     const error = callersError(cause, request, logger);
     // What may work on reload still needs its cookie; a start URL that is used up must not end another authorisation.
-    if (ends && error.retry !== 'later') reply.header('set-cookie', clearedCookie(https));
+    const state = ends && error.retry !== 'later' ? stateOf(request) : null;
+    if (state !== null) reply.header('set-cookie', clearedCookie({ state, https }));
     if (wantsJson(request.headers.accept)) return sendAnswer(reply, problemAnswer(error, request.correlationId));
     return sendPage(reply.headers(errorHeaders(error)), error.status, errorPage(error, request.correlationId));
   }

@@ -1,15 +1,22 @@
-/** Binds an authorisation to the browser that opened its start URL. */
-export const BROWSER_COOKIE = 'vane_oauth';
+import { createHash } from 'node:crypto';
 
-type CookieOptions = { maxAgeSeconds: number; https: boolean };
+type CookieOptions = { state: string; maxAgeSeconds: number; https: boolean };
+
+/**
+ * The cookie that binds an authorisation to the browser that opened its start URL. Every authorisation has its own, named
+ * after its state, so that two in one browser do not end each other. `__Secure-` keeps it from being set over plain http
+ * (https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.1).
+ */
+export const cookieName = ({ state, https }: Pick<CookieOptions, 'state' | 'https'>): string =>
+  `${https ? '__Secure-' : ''}vane_oauth_${createHash('sha256').update(state).digest('hex').slice(0, 16)}`;
 
 /**
  * The Set-Cookie header (RFC 6265). Lax, because the callback is a navigation that comes from the service's site, which
  * Strict would leave without the cookie.
  */
-export const setCookie = (value: string, { maxAgeSeconds, https }: CookieOptions): string =>
+export const setCookie = (value: string, { state, maxAgeSeconds, https }: CookieOptions): string =>
   [
-    `${BROWSER_COOKIE}=${encodeURIComponent(value)}`,
+    `${cookieName({ state, https })}=${encodeURIComponent(value)}`,
     'Path=/oauth',
     `Max-Age=${maxAgeSeconds}`,
     'HttpOnly',
@@ -17,7 +24,7 @@ export const setCookie = (value: string, { maxAgeSeconds, https }: CookieOptions
     ...(https ? ['Secure'] : []),
   ].join('; ');
 
-export const clearedCookie = (https: boolean): string => setCookie('', { maxAgeSeconds: 0, https });
+export const clearedCookie = (options: Pick<CookieOptions, 'state' | 'https'>): string => setCookie('', { ...options, maxAgeSeconds: 0 });
 
 /** The value of a cookie in a Cookie header; null when it is not there, empty or not readable. */
 export function readCookie(header: string | undefined, name: string): string | null {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { VaneError } from '@vane/contracts';
-import { clearedCookie, readCookie, setCookie } from './cookie.js';
+import { clearedCookie, cookieName, readCookie, setCookie } from './cookie.js';
 import { errorPage, successPage, wantsJson } from './pages.js';
 
 describe('a page', () => {
@@ -30,14 +30,21 @@ test.each([
 });
 
 describe('the cookie of the browser', () => {
+  const [state, name] = ['a state', cookieName({ state: 'a state', https: false })];
+
   test('comes back as it was set', () => {
     const value = 'a=b; c, "d"\n';
-    const header = setCookie(value, { maxAgeSeconds: 60, https: true });
-    expect(header).toMatch(/^vane_oauth=[^;,\s"]+; Path=\/oauth; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/);
-    expect(readCookie(`x=1; ${header.split(';', 1)[0]!}; y=2`, 'vane_oauth')).toBe(value);
+    const header = setCookie(value, { state, maxAgeSeconds: 60, https: true });
+    expect(header).toMatch(/^__Secure-vane_oauth_[0-9a-f]{16}=[^;,\s"]+; Path=\/oauth; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/);
+    expect(readCookie(`x=1; ${header.split(';', 1)[0]!}; y=2`, cookieName({ state, https: true }))).toBe(value);
   });
 
-  test.each([undefined, '', 'vane_oauth', 'vane_oauth=', 'xvane_oauth=1', 'vane_oauth=%zz', clearedCookie(false)])('is not in %j', (header) => {
-    expect(readCookie(header, 'vane_oauth')).toBeNull();
+  test('has a name of its own for every state, which does not tell the state', () => {
+    expect(name).toMatch(/^vane_oauth_[0-9a-f]{16}$/);
+    expect(cookieName({ state: 'other', https: false })).not.toBe(name);
+  });
+
+  test.each([undefined, '', name, `${name}=`, `x${name}=1`, `${name}=%zz`, clearedCookie({ state, https: false })])('is not in %j', (header) => {
+    expect(readCookie(header, name)).toBeNull();
   });
 });
