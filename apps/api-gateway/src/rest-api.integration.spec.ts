@@ -75,6 +75,23 @@ describe('a request that is not valid', () => {
     expect(reply.json['fields']).toEqual([expect.objectContaining({ path: 'spec.url' })]);
   });
 
+  test('holds a character that cannot be stored', async () => {
+    const root = `/api/v1/workspaces`;
+    const bodies = [{ ...script, name: 'a\u0000b' }, { ...script, spec: { kind: 'script', code: 'x = "\ud800"' } }];
+    for (const body of bodies) expect(await gateway.send('POST', `${base}/runnables`, { token: editor, body })).toMatchObject(problem(400, 'bad_request'));
+    const trigger = { name: 't', service: 's', type: 't', runnableId: 'rbl_1', config: { deep: [{ a: 'b\u0000' }] } };
+    const refused = await gateway.send('POST', `${base}/triggers`, { token: editor, body: trigger });
+    expect(refused).toMatchObject({ ...problem(400, 'bad_request'), json: { detail: expect.stringContaining('cannot be stored') } });
+    for (const path of ['/triggers/%00', '/triggers?cursor=%00', '/events?type=%00', '/tokens/%00']) {
+      const method = path.startsWith('/tokens') ? 'DELETE' : 'GET';
+      expect([path, (await gateway.send(method, base + path, { token: gateway.superadmin })).status]).toEqual([path, 400]);
+    }
+    for (const token of [editor, gateway.superadmin]) expect((await gateway.send('GET', `${root}/%00`, { token })).status).toBe(404);
+    const late = { token: editor, body: { name: 'new' }, headers: { 'if-match': '"9999999999"' } };
+    expect(await gateway.send('PATCH', `${base}/runnables/rbl_1`, late)).toMatchObject(problem(400, 'bad_request'));
+    expect(gateway.responders.asked).toEqual([]);
+  });
+
   test('may not name in the body what the path or If-Match says', async () => {
     const body = { name: 'new', ifMatch: 1, runnable: 'rbl_2' };
     const reply = await gateway.send('PATCH', `${base}/runnables/rbl_1`, { token: editor, body, headers: { 'if-match': '1' } });

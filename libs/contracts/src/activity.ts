@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { id, instant, json, page, pageQuery, ref, slug } from './scalars.js';
+import { id, instant, json, page, pageQuery, ref, slug, text } from './scalars.js';
 
 export const DELIVERY_STATUSES = ['accepted', 'refused', 'unprocessable', 'handshake', 'ping'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
@@ -115,7 +115,7 @@ export const listEvents = defineOperation({
   summary: 'List events',
   access: 'operator',
   http: { method: 'GET', path: '/workspaces/{workspace}/events' },
-  input: z.object({ workspace: ref, ...pageQuery, trigger: ref.optional(), type: z.string().max(200).optional() }),
+  input: z.object({ workspace: ref, ...pageQuery, trigger: ref.optional(), type: text().max(200).optional() }),
   output: page(eventView),
 });
 

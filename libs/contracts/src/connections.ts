@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { done, id, instant, label, page, pageQuery, ref, slug } from './scalars.js';
+import { done, id, ifMatch, instant, label, page, pageQuery, ref, slug, text, webUrl } from './scalars.js';
 
 /** Hosts of a service's profile by their name in the adapter (`api`, `web`, `base`), as absolute URLs. */
-export const hosts = z.record(z.string(), z.url({ protocol: /^https?$/ }));
+export const hosts = z.record(z.string(), webUrl());
 
 export const integrationView = z
   .object({
@@ -21,8 +21,8 @@ export type IntegrationView = z.infer<typeof integrationView>;
 
 const integrationFields = {
   name: label,
-  clientId: z.string().min(1).max(500),
-  clientSecret: z.string().min(1).max(2000),
+  clientId: text().min(1).max(500),
+  clientSecret: text().min(1).max(2000),
   hosts: hosts.describe('Overrides of the hosts in the service profile, for self-hosted and enterprise installations').default({}),
 };
 
@@ -59,13 +59,13 @@ export const getIntegration = defineOperation({
 export const updateIntegration = defineOperation({
   name: 'integrations.update',
   owner: 'oauth-service',
-  summary: 'Change an integration; what is left out stays',
+  summary: 'Change an integration; what is left out stays; after other hosts its connections must be authorised again',
   access: 'admin',
   http: { method: 'PATCH', path: '/workspaces/{workspace}/integrations/{integration}', ifMatch: true },
   input: z.object({
     workspace: ref,
     integration: ref,
-    ifMatch: z.coerce.number().int(),
+    ifMatch,
     name: label.optional(),
     clientId: integrationFields.clientId.optional(),
     clientSecret: integrationFields.clientSecret.optional(),
@@ -112,7 +112,7 @@ export const authorizeConnection = defineOperation({
   input: z.object({
     workspace: ref,
     integration: ref,
-    scopes: z.array(z.string().min(1).max(200)).max(50).default([]).describe('Scopes beyond those every trigger of the service needs'),
+    scopes: z.array(text().min(1).max(200)).max(50).default([]).describe('Scopes beyond those every trigger of the service needs'),
   }),
   output: z.object({ url: z.url(), expiresAt: instant }).meta({ id: 'Authorisation' }),
 });
@@ -154,7 +154,7 @@ export const startAuthorisation = defineOperation({
   summary: 'Bind a browser to an authorisation',
   access: 'internal',
   mutates: true,
-  input: z.object({ ticket: z.string() }),
+  input: z.object({ ticket: text() }),
   output: z.object({ location: z.string(), browserToken: z.string(), maxAgeSeconds: z.number().int() }),
 });
 
@@ -168,8 +168,8 @@ export const finishAuthorisation = defineOperation({
   deadlineMs: 30_000,
   input: z.object({
     /** The query string of the callback as received, without `?`. */
-    query: z.string().max(8000),
-    browserToken: z.string().nullable(),
+    query: text().max(8000),
+    browserToken: text().nullable(),
   }),
   output: connectionView,
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { done, id, instant, label, page, pageQuery, ref } from './scalars.js';
+import { done, id, ifMatch, instant, label, page, pageQuery, ref, text, webUrl } from './scalars.js';
 
 export const RUNNABLE_KINDS = ['script', 'http'] as const;
 
@@ -18,7 +18,7 @@ export const scriptSpec = z
   .object({
     kind: z.literal('script'),
     language: z.enum(['typescript', 'javascript']).default('typescript'),
-    code: z.string().min(1).max(200_000).describe('A module with `export async function main(event, ctx)`'),
+    code: text().min(1).max(200_000).describe('A module with `export async function main(event, ctx)`'),
     timeoutMs: z.number().int().min(100).max(900_000).default(60_000),
     memoryMb: z.number().int().min(8).max(512).default(64),
   })
@@ -27,7 +27,7 @@ export const scriptSpec = z
 export const httpSpec = z
   .object({
     kind: z.literal('http'),
-    url: z.url({ protocol: /^https?$/ }).max(2000),
+    url: webUrl().max(2000),
     timeoutMs: z.number().int().min(100).max(120_000).default(15_000),
   })
   .meta({ id: 'HttpSpec' });
@@ -92,7 +92,7 @@ export const updateRunnable = defineOperation({
   input: z.object({
     workspace: ref,
     runnable: ref,
-    ifMatch: z.coerce.number().int(),
+    ifMatch,
     name: label.optional(),
     spec: runnableSpec.optional(),
     retry: retryPolicy.optional(),
@@ -122,7 +122,7 @@ export const putSecret = defineOperation({
   summary: 'Set a secret that runnables read as ctx.secrets.NAME; it is never shown again',
   access: 'editor',
   http: { method: 'PUT', path: '/workspaces/{workspace}/secrets/{name}' },
-  input: z.object({ workspace: ref, name: secretName, value: z.string().min(1).max(20_000) }),
+  input: z.object({ workspace: ref, name: secretName, value: text().min(1).max(20_000) }),
   output: secretView,
 });
 

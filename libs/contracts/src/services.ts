@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { jsonObject, ref, slug } from './scalars.js';
+import { jsonObject, ref, slug, text } from './scalars.js';
 
 export const triggerTypeView = z
   .object({
@@ -64,8 +64,8 @@ export const pick = defineOperation({
     connection: ref,
     triggerType: ref,
     picker: ref,
-    q: z.string().max(200).optional(),
-    cursor: z.string().max(500).optional(),
+    q: text().max(200).optional(),
+    cursor: text().max(500).optional(),
   }),
   output: z
     .object({

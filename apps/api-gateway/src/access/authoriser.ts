@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { VaneError, type Operation } from '@vane/contracts';
+import { ref, VaneError, type Operation } from '@vane/contracts';
 import { Database } from '@vane/db';
 import { whileReachable } from '../reachable.js';
 import { atLeast, type Identity } from './identity.js';
@@ -27,7 +27,7 @@ export class Authoriser {
 
   private async checkWorkspace(identity: Identity, workspace: string): Promise<void> {
     if (identity.workspaceId === workspace) return;
-    if (identity.workspaceId !== null || identity.role !== 'superadmin') throw noSuchWorkspace();
+    if (identity.workspaceId !== null || identity.role !== 'superadmin' || !ref.safeParse(workspace).success) throw noSuchWorkspace();
     const row = await whileReachable(
       this.database.prisma.workspace.findUnique({ where: { id: workspace }, select: { id: true } }),
     );
