@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { deleteConnection, deleteRunnable, deleteTrigger, getRunnable, getTrigger, listTriggers, resumeTrigger, updateRunnable, updateTrigger, type OutputOf, type TriggerView } from '@vane/contracts';
+import { deleteConnection, deleteRunnable, deleteTrigger, forgetSubscription, getRunnable, getTrigger, listTriggers, resumeTrigger, updateRunnable, updateTrigger, type OutputOf, type TriggerView } from '@vane/contracts';
 import { eventually, type ApiAnswer } from '@vane/testing';
 import type { Fault } from '../../libs/adapters/src/github/fake/faults.js';
 import { dueNow } from './due-now.js';
@@ -108,6 +108,17 @@ describe('deleting a trigger', () => {
     } finally {
       await other.close();
     }
+  });
+
+  it('whose tombstone is given up owes nothing any more, and says so', async () => {
+    const trigger = await stage.trigger({ repository });
+    refuse({ kind: 'status', status: 403 });
+    const { id } = removed(await remove(trigger));
+    const forget = () => stage.workspace.api.send(forgetSubscription, { workspace: stage.workspace.id, subscription: id });
+    const answer = await forget();
+    expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ status: 'removed', tombstone: false, nextAttemptAt: null })]);
+    expect(hooksOf(repository)).toHaveLength(1);
+    expect(asProblem(await forget())).toMatchObject({ status: 409, code: 'conflict' });
   });
 
   it('whose hook was made without our hearing of it finds the hook and removes it', async () => {
