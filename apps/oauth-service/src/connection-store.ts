@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { VaneError } from '@vane/contracts';
-import { Database, isUniqueViolation, Vault, type Connection, type Integration } from '@vane/db';
+import { Database, isUniqueViolation, Vault, type Connection, type Integration, type Prisma } from '@vane/db';
 import type { OAuthProfile } from '@vane/kit';
 import { Clock } from '@vane/runtime';
-import type { IssuedTokens } from './oauth-client.js';
+import type { IssuedTokens } from './oauth-party.js';
 
 export type ConnectionRow = Connection & { integration: Integration };
 
@@ -39,9 +39,13 @@ export class ConnectionStore {
 
   /** @throws VaneError `not_found` */
   async row(workspace: string, id: string): Promise<ConnectionRow> {
-    const row = await this.database.forWorkspace(workspace).connection.findFirst({ where: { id }, include: { integration: true } });
-    if (!row) throw new VaneError('not_found', `There is no connection ${id} in this workspace.`);
-    return row;
+    const { connection } = this.database.forWorkspace(workspace);
+    for (;;) {
+      const row = await connection.findFirst({ where: { id }, include: { integration: true } });
+      if (!row) throw new VaneError('not_found', `There is no connection ${id} in this workspace.`);
+      // The integration is read after the connection: if its hosts were changed in between, the generation has changed too.
+      if ((await connection.count({ where: { id, generation: row.generation } })) === 1) return row;
+    }
   }
 
   /** Active connections of all workspaces whose refresh is due, longest due first. */
@@ -139,27 +143,23 @@ export class ConnectionStore {
   async requireAuthorisation(row: Connection, reason: string, lease?: Lease): Promise<boolean> {
     const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({
       where: { id: row.id, generation: row.generation, status: 'active', ...(lease ? { leaseOwner: lease.owner } : {}) },
-      data: {
-        status: 'auth_required',
-        reason,
-        refreshAt: null,
-        leaseOwner: null,
-        leaseUntil: null,
-        refreshIntentAt: null,
-        updatedAt: this.clock.now(),
-      },
+      data: unauthorised(reason, this.clock.now()),
     });
     return count === 1;
   }
 
-  /** Stores a fresh grant: in the account's connection if there is one, which then keeps its id, else in a new one. */
+  /**
+   * Stores a fresh grant: in the account's connection if there is one, which then keeps its id, else in a new one.
+   *
+   * @throws VaneError `oauth_state_invalid` when the integration leads to other hosts by now than the grant came from
+   */
   async saveGrant(grant: NewConnection): Promise<ConnectionRow> {
     const { integration, accountId } = grant;
     const scoped = this.database.forWorkspace(integration.workspaceId);
     for (;;) {
       const existing = await scoped.connection.findFirst({ where: { integrationId: integration.id, accountId } });
       try {
-        const id = existing ? await this.replaceGrant(existing, grant) : await this.insertGrant(grant);
+        const id = await this.writeGrant(existing, grant);
         if (id !== undefined) return await this.row(integration.workspaceId, id);
       } catch (error) {
         // Two browsers connect the same account: the second finds the row of the first.
@@ -168,22 +168,26 @@ export class ConnectionStore {
     }
   }
 
-  private async replaceGrant(existing: Connection, grant: NewConnection): Promise<string | undefined> {
-    const { count } = await this.database.forWorkspace(existing.workspaceId).connection.updateMany({
-      where: { id: existing.id, generation: existing.generation },
-      data: { ...(await this.grantColumns(existing, grant)), generation: existing.generation + 1 },
-    });
-    return count === 1 ? existing.id : undefined;
-  }
-
-  private async insertGrant(grant: NewConnection): Promise<string> {
-    const { id, integration, accountId } = grant;
+  /** Undefined when another token was saved for the account meanwhile. */
+  private async writeGrant(existing: Connection | null, grant: NewConnection): Promise<string | undefined> {
+    const { integration, accountId } = grant;
     const { workspaceId, service } = integration;
+    const id = existing?.id ?? grant.id;
     const columns = await this.grantColumns({ id, workspaceId }, grant);
-    await this.database.forWorkspace(workspaceId).connection.create({
-      data: { ...columns, id, workspaceId, integrationId: integration.id, service, accountId, generation: 1, createdAt: columns.updatedAt },
+    return this.database.forWorkspace(workspaceId).$transaction(async (tx) => {
+      // Changes nothing, but holds the row against a change of its hosts until the grant is stored.
+      const held = { where: { id: integration.id, hosts: { equals: integration.hosts as Prisma.InputJsonObject } }, data: { service } };
+      if ((await tx.integration.updateMany(held)).count === 0) throw movedMeanwhile();
+      if (existing) {
+        const { generation } = existing;
+        const { count } = await tx.connection.updateMany({ where: { id, generation }, data: { ...columns, generation: generation + 1 } });
+        return count === 1 ? id : undefined;
+      }
+      await tx.connection.create({
+        data: { ...columns, id, workspaceId, integrationId: integration.id, service, accountId, generation: 1, createdAt: columns.updatedAt },
+      });
+      return id;
     });
-    return id;
   }
 
   private async grantColumns(row: Pick<Connection, 'id' | 'workspaceId'>, { accountLabel, scopes, tokens, profile }: NewConnection) {
@@ -209,6 +213,14 @@ export class ConnectionStore {
     return this.vault.encrypt(refreshToken, place(row, 'refresh_token_enc'));
   }
 }
+
+/** Columns of a connection whose tokens must not be used any more. */
+export const unauthorised = (reason: string, now: Date) => ({
+  status: 'auth_required' as const, reason, refreshAt: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, updatedAt: now,
+});
+
+const movedMeanwhile = (): VaneError =>
+  new VaneError('oauth_state_invalid', 'The integration was changed during the authorisation. Start to connect the account again.');
 
 /** Columns of a connection whose newest token is usable and that nobody is refreshing. */
 const settled = (now: Date) => ({

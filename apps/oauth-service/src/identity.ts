@@ -1,7 +1,7 @@
 import { VaneError, type ErrorCode } from '@vane/contracts';
 import { ServiceError, type ServiceErrorKind } from '@vane/kit';
 import { createServiceHttp, type Clock, type EgressClient } from '@vane/runtime';
-import type { IssuedTokens, OAuthParty } from './oauth-client.js';
+import type { IssuedTokens, OAuthParty } from './oauth-party.js';
 
 const ANEW = 'Start to connect the account again.';
 

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   authorizeConnection,
+  connectionChanged,
   createIntegration,
   deleteConnection,
   deleteIntegration,
+  finishAuthorisation,
   getAccessToken,
   getConnection,
   getIntegration,
@@ -14,21 +16,25 @@ import {
 import type { Adapter } from '@vane/kit';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { newBrowser } from './fixtures/browser.js';
-import { connect, enterIntegration, openStage, registryOf, type Stage } from './fixtures/oauth-stage.js';
+import { connect, enterIntegration, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
 import { openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
 const withoutOAuth: Adapter = { ...probe, id: 'no-oauth', oauth: undefined };
 let server: TokenServer;
+/** Where integrations move to: another host than the one that issued the tokens. */
+let elsewhere: TokenServer;
 let stage: Stage;
 
 beforeAll(async () => {
   server = await openTokenServer();
-  stage = await openStage({ allow: server.host, adapters: registryOf(probe, withoutOAuth) });
+  elsewhere = await openTokenServer();
+  stage = await openStage({ allow: `${server.host},${elsewhere.host}`, adapters: registryOf(probe, withoutOAuth) });
 });
 
 afterAll(async () => {
   await stage?.close();
   await server?.close();
+  await elsewhere?.close();
 });
 
 const fields = () => ({ workspace: stage.workspace, service: probe.id, name: 'Ours', clientId: 'vane', clientSecret: 's3cret-s3cret' });
@@ -112,6 +118,74 @@ describe('changing and deleting an integration', () => {
       cursor = next ?? undefined;
     }
     expect(seen).toEqual(made.reverse());
+  });
+});
+
+describe('giving an integration other hosts', () => {
+  const moved = (integration: string) =>
+    stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url } });
+  const AUTH_REQUIRED = { code: 'connection_auth_required', message: expect.stringContaining('hosts') };
+
+  it('has its connections authorised anew, says so, and sends no old token there', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const signals: unknown[] = [];
+    stage.bus.onSignal(connectionChanged, (signal) => void signals.push(signal));
+    await stage.bus.connection().flush();
+    await expect(moved(integration)).resolves.toMatchObject({ version: 2, hosts: { base: elsewhere.url } });
+    const input = { workspace: stage.workspace, connection };
+    await expect(stage.ask(getConnection, input)).resolves.toMatchObject({ status: 'auth_required', reason: expect.stringContaining('were changed') });
+    for (const rejectedGeneration of [undefined, 1, 2]) await expect(stage.ask(getAccessToken, { ...input, rejectedGeneration })).rejects.toMatchObject(AUTH_REQUIRED);
+    await until(() => signals.length > 0);
+    expect(signals).toEqual([{ workspaceId: stage.workspace, connectionId: connection, status: 'auth_required' }]);
+    expect(elsewhere.seen).toEqual([]);
+  });
+
+  it('is not undone by a refresh at the old host that was on its way', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const before = server.refreshes();
+    server.bend.token = (_sent, proper) => ({ ...proper(), delayMs: 600 });
+    const waiting = stage.ask(getAccessToken, { workspace: stage.workspace, connection, rejectedGeneration: 1 });
+    const refused = expect(waiting).rejects.toMatchObject(AUTH_REQUIRED);
+    await until(() => server.refreshes() > before);
+    await moved(integration);
+    await refused;
+    server.reset();
+    await expect(stage.ask(getConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ status: 'auth_required' });
+    expect(elsewhere.seen).toEqual([]);
+  });
+
+  it('ends authorisations under way at the old hosts', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const callback = async () => {
+      const { query, browserToken } = await walkToCallback(stage, integration, newBrowser());
+      return { query, browserToken };
+    };
+    const [early, late] = [await callback(), await callback()];
+    server.bend.token = (_sent, proper) => ({ ...proper(), delayMs: 600 });
+    const before = server.seen.length;
+    const finishing = expect(stage.ask(finishAuthorisation, early)).rejects.toMatchObject({ code: 'oauth_state_invalid' });
+    await until(() => server.seen.length > before);
+    await moved(integration);
+    await finishing;
+    server.reset();
+    await expect(stage.ask(finishAuthorisation, late)).rejects.toMatchObject({ code: 'oauth_state_invalid' });
+    expect(elsewhere.seen).toEqual([]);
+    expect(await stage.database.prisma.connection.count({ where: { integrationId: integration } })).toBe(0);
+  });
+
+  it('leaves connections alone when the hosts stay, and works again once authorised at the new ones', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const input = { workspace: stage.workspace, integration };
+    await stage.ask(updateIntegration, { ...input, ifMatch: 1, name: 'Same', hosts: { base: `${server.url}/` } });
+    await expect(stage.ask(getAccessToken, { workspace: stage.workspace, connection })).resolves.toMatchObject({ generation: 1 });
+    await stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url } });
+    await expect(connect(stage, integration, newBrowser())).resolves.toMatchObject({ id: connection, status: 'active' });
+    const token = await stage.ask(getAccessToken, { workspace: stage.workspace, connection });
+    expect(token).toMatchObject({ accessToken: elsewhere.tokens.access, hosts: { base: elsewhere.url } });
+    elsewhere.reset();
   });
 });
 

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { VaneError, type createIntegration, type InputOf, type IntegrationView, type updateIntegration } from '@vane/contracts';
+import { connectionChanged, VaneError, type createIntegration, type InputOf, type IntegrationView, type updateIntegration } from '@vane/contracts';
 import { Database, newId, Vault, type Integration, pageOf, type PageInput } from '@vane/db';
-import { Clock } from '@vane/runtime';
-import type { OAuthParty } from './oauth-client.js';
+import type { Adapter } from '@vane/kit';
+import { Bus, Clock } from '@vane/runtime';
+import { unauthorised } from './connection-store.js';
+import type { OAuthParty } from './oauth-party.js';
 import { PublicUrls } from './public-urls.js';
 import { ServiceCatalog } from './service-catalog.js';
 
@@ -15,6 +18,7 @@ export class IntegrationsService {
     private readonly catalog: ServiceCatalog,
     private readonly clock: Clock,
     private readonly urls: PublicUrls,
+    private readonly bus: Bus,
   ) {}
 
   async create(input: InputOf<typeof createIntegration>): Promise<IntegrationView> {
@@ -47,33 +51,40 @@ export class IntegrationsService {
     return this.view(await this.row(workspace, id));
   }
 
-  /** @throws VaneError `precondition_failed` when the version read is no longer the current one */
+  /**
+   * Changes what is given. Other hosts are strangers to the tokens of the old ones, so the connections must be authorised
+   * anew then, and authorisations under way start again.
+   *
+   * @throws VaneError `precondition_failed` when the version read is no longer the current one
+   */
   async update(input: InputOf<typeof updateIntegration>): Promise<IntegrationView> {
     const { workspace, integration: id, ifMatch } = input;
     const before = await this.row(workspace, id);
     const { adapter } = this.catalog.oauth(before.service);
     const now = this.clock.now();
-    const changed = await this.database.forWorkspace(workspace).integration.updateMany({
-      where: { id, version: ifMatch },
-      data: {
-        name: input.name,
-        clientId: input.clientId,
-        hosts: input.hosts && this.catalog.checkHosts(adapter, input.hosts),
-        clientSecretEnc: input.clientSecret === undefined ? undefined : await this.vault.encrypt(input.clientSecret, secretPlace(before)),
-        version: { increment: 1 },
-        updatedAt: now,
-      },
+    const hosts = input.hosts && this.catalog.checkHosts(adapter, input.hosts);
+    const moved = hosts !== undefined && !sameHosts(adapter, hosts, hostsOf(before));
+    const data = {
+      name: input.name,
+      clientId: input.clientId,
+      hosts,
+      clientSecretEnc: input.clientSecret === undefined ? undefined : await this.vault.encrypt(input.clientSecret, secretPlace(before)),
+      version: { increment: 1 },
+      updatedAt: now,
+    };
+    const cutOff = await this.database.forWorkspace(workspace).$transaction(async (tx) => {
+      const { count } = before.version === ifMatch ? await tx.integration.updateMany({ where: { id, version: ifMatch }, data }) : { count: 0 };
+      if (count === 0) throw changedMeanwhile(ifMatch);
+      // What refused refreshes may be mended now, so they need not wait out their pause.
+      await tx.connection.updateMany({ where: { integrationId: id, refreshFailures: { gt: 0 } }, data: { refreshFailures: 0, refreshAt: now } });
+      if (!moved) return [];
+      await tx.authorisation.deleteMany({ where: { integrationId: id, usedAt: null } });
+      const reason = `The hosts of the integration "${input.name ?? before.name}" were changed, and no token of the old ones is sent to the new ones. Connect the account again.`;
+      const columns = { ...unauthorised(reason, now), generation: { increment: 1 } };
+      return tx.connection.updateManyAndReturn({ where: { integrationId: id }, data: columns, select: { id: true } });
     });
-    const after = await this.row(workspace, id);
-    if (changed.count === 0) {
-      throw new VaneError('precondition_failed', `The integration is at version ${after.version}, not ${ifMatch}. Read it again, then repeat the change.`);
-    }
-    // What refused refreshes may be mended now, so they need not wait out their pause.
-    await this.database.forWorkspace(workspace).connection.updateMany({
-      where: { integrationId: id, refreshFailures: { gt: 0 } },
-      data: { refreshFailures: 0, refreshAt: now },
-    });
-    return this.view(after);
+    for (const { id: connectionId } of cutOff) this.bus.publishSignal(connectionChanged, { workspaceId: workspace, connectionId, status: 'auth_required' });
+    return this.view(await this.row(workspace, id));
   }
 
   /** @throws VaneError `in_use` while connections exist */
@@ -125,6 +136,13 @@ export class IntegrationsService {
 
 /** An integration's overrides of its service's hosts. */
 export const hostsOf = (row: Pick<Integration, 'hosts'>): Record<string, string> => row.hosts as Record<string, string>;
+
+/** Whether overrides lead to the same hosts: to name what the profile has anyway changes nothing. */
+const sameHosts = ({ hosts }: Pick<Adapter, 'hosts'>, one: Record<string, string>, other: Record<string, string>): boolean =>
+  isDeepStrictEqual({ ...hosts, ...one }, { ...hosts, ...other });
+
+const changedMeanwhile = (ifMatch: number): VaneError =>
+  new VaneError('precondition_failed', `The integration is not at version ${ifMatch} any more. Read it again, then repeat the change.`);
 
 const secretPlace = (row: Pick<Integration, 'id' | 'workspaceId'>) => ({
   table: 'integration', row: row.id, column: 'client_secret_enc', workspaceId: row.workspaceId,

@@ -1,29 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import type { Adapter, Endpoint, OAuthProfile } from '@vane/kit';
+import type { Endpoint } from '@vane/kit';
 import { Clock, EgressClient, EgressError, hostUrl } from '@vane/runtime';
 import * as oauth from 'oauth4webapi';
 import { askIdentity, type Identity } from './identity.js';
+import type { IssuedTokens, OAuthParty } from './oauth-party.js';
 import { cleanWords } from './secrets.js';
 import { conformingAnswer } from './token-answer.js';
 import { TokenFailure } from './token-failure.js';
-
-/** One OAuth client at one service: an integration with its secret in clear. */
-export type OAuthParty = {
-  adapter: Adapter;
-  profile: OAuthProfile;
-  hosts: Record<string, string>;
-  clientId: string;
-  clientSecret: string;
-};
-
-/** `refreshToken`, `expiresInSeconds` and `scopes` are null where the service named none. */
-export type IssuedTokens = {
-  accessToken: string;
-  refreshToken: string | null;
-  tokenType: string;
-  expiresInSeconds: number | null;
-  scopes: string[] | null;
-};
 
 export type CodeExchange = { answer: URLSearchParams; state: string; verifier: string; redirectUri: string };
 

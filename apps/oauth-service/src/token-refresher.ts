@@ -5,7 +5,8 @@ import { Bus, Clock, Logger, Metrics } from '@vane/runtime';
 import type { Counter } from 'prom-client';
 import { ConnectionStore, type ConnectionRow, type Lease } from './connection-store.js';
 import { IntegrationsService } from './integrations.service.js';
-import { OAuthClient, TOKEN_REQUEST_MS, type IssuedTokens, type OAuthParty } from './oauth-client.js';
+import { OAuthClient, TOKEN_REQUEST_MS } from './oauth-client.js';
+import type { IssuedTokens, OAuthParty } from './oauth-party.js';
 import { TokenFailure } from './token-failure.js';
 
 /** What became of a refresh; `busy`: another process is at it. All but `busy` mean that the row has changed. */

@@ -1,0 +1,19 @@
+import type { Adapter, OAuthProfile } from '@vane/kit';
+
+/** One OAuth client at one service: an integration with its secret in clear. */
+export type OAuthParty = {
+  adapter: Adapter;
+  profile: OAuthProfile;
+  hosts: Record<string, string>;
+  clientId: string;
+  clientSecret: string;
+};
+
+/** `refreshToken`, `expiresInSeconds` and `scopes` are null where the service named none. */
+export type IssuedTokens = {
+  accessToken: string;
+  refreshToken: string | null;
+  tokenType: string;
+  expiresInSeconds: number | null;
+  scopes: string[] | null;
+};
