@@ -14,7 +14,8 @@ type Row = { id: string; attempts: number };
 const ABANDONED = `
   SELECT id, attempts FROM run WHERE status = 'running' AND lease_until < $1 ORDER BY lease_until LIMIT $2`;
 
-const OVERDUE = `
+/** Reads no more rows than it returns: an index is in this order. */
+export const OVERDUE = `
   SELECT id, attempts FROM run
    WHERE status = 'queued' AND COALESCE(next_attempt_at, created_at) < $1
    ORDER BY COALESCE(next_attempt_at, created_at), id LIMIT $2`;

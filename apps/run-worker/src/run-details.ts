@@ -41,7 +41,8 @@ type Row = {
   auth_until: Date;
 };
 
-const DETAILS = `
+/** Names the time of event and delivery, so that one partition of each is read. */
+export const DETAILS = `
   SELECT r.replay,
          (SELECT count(*)::int FROM attempt a
            WHERE a.workspace_id = r.workspace_id AND a.run_id = r.id AND a.outcome = 'interrupted') AS interruptions,
@@ -53,7 +54,7 @@ const DETAILS = `
     LEFT JOIN runnable rb ON rb.workspace_id = r.workspace_id AND rb.id = r.runnable_id AND rb.deleted_at IS NULL
     LEFT JOIN trigger t ON t.workspace_id = r.workspace_id AND t.id = r.trigger_id
     LEFT JOIN event e ON e.workspace_id = r.workspace_id AND e.id = r.event_id AND e.received_at = r.event_received_at
-    LEFT JOIN delivery d ON d.workspace_id = e.workspace_id AND d.id = e.delivery_id
+    LEFT JOIN delivery d ON d.workspace_id = e.workspace_id AND d.id = e.delivery_id AND d.received_at = e.received_at
           AND d.sealed_auth IS NOT NULL AND d.auth_until IS NOT NULL
    WHERE r.workspace_id = $1 AND r.id = $2`;
 
