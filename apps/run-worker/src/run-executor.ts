@@ -40,7 +40,7 @@ export class RunExecutor {
     const call = { claim, trigger, event, replay, signal };
     if (spec.kind === 'script') {
       const [secrets, auth] = await Promise.all([
-        this.sealed.secrets(claim.workspaceId),
+        this.sealed.secrets(claim.workspaceId, spec.code),
         this.sealed.auth(claim.workspaceId, details.auth),
       ]);
       return this.script.run({ ...call, spec, secrets, auth });
