@@ -54,8 +54,9 @@ export type RegisterInput<Want extends JsonObject = JsonObject> = {
 export type Registered = { externalId: string };
 
 /**
- * The service's subscription API. Each call throws a ServiceError when it did not do what was asked. The engine lists
- * first and adopts what carries our callback URL, so `register` is only called when nothing of ours is there.
+ * The service's subscription API. Each call throws a ServiceError when it did not do what was asked. The first try just
+ * registers. After a try that may have got through unheard the engine lists, adopts one object that carries our callback
+ * URL and removes its doubles, and registers again only when none is there; after a `conflict` it lists and adopts too.
  */
 export type RemoteApi<Want extends JsonObject = JsonObject> = {
   register(http: ServiceHttp, input: RegisterInput<Want>): Promise<Registered>;
@@ -99,7 +100,7 @@ export type WebhookSpec<Want extends JsonObject = JsonObject> = {
   verification: VerificationScheme | ((want: Want) => VerificationScheme);
   /** Methods the service posts with; anything else is refused with 405. */
   methods: string[];
-  /** The service's deadline for our answer, in milliseconds. */
+  /** How long the service waits for our answer, in milliseconds, as it says itself. Shown to people; no timer runs by it. */
   ackDeadlineMs: number;
   /** Whether the service sends again after a failure. Shown to people: where it does not, what we cannot store is lost. */
   retries: boolean;
