@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
 import { Database, openDatabase, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
-import { Bus, Clock, Health, HookKeys, Lifecycle, Logger, Metrics, RuntimeModule, ensureDeliveryStream } from '@vane/runtime';
+import { Bus, Clock, Health, HookKeys, Lifecycle, Logger, Metrics, RuntimeModule, keepDeliveryStream } from '@vane/runtime';
 import type { IngressSettings } from './config.js';
 import { Receiver } from './receiver.js';
 import { DeliveryStore } from './store.js';
@@ -40,7 +40,7 @@ export class AppModule {
           provide: DeliveryStore,
           inject: [Bus, Database, Clock, Logger],
           useFactory: (bus: Bus, database: Database, time: Clock, logger: Logger) => {
-            bus.whenConnected((nats) => ensureDeliveryStream(nats, bus.prefix));
+            keepDeliveryStream(bus, logger);
             return new DeliveryStore(bus, database, time, logger);
           },
         },

@@ -57,7 +57,8 @@ export class Receiver {
     }
     const handshake = webhook.handshake?.(request);
     if (handshake) {
-      this.store.record(this.header(known, request, { status: 'handshake' }), EMPTY);
+      // Nobody has verified it: whoever has the URL can send as many as they like.
+      if (this.budget.allows(key, this.clock.now())) this.store.record(this.header(known, request, { status: 'handshake' }), EMPTY);
       this.outcomes.inc({ service: known.service, outcome: 'handshake' });
       return handshake;
     }

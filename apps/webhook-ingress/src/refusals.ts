@@ -2,7 +2,10 @@ const PER_HOUR = 1_000;
 const HOUR_MS = 3_600_000;
 const MAX_KEYS = 10_000;
 
-/** Keeps a flood of refused requests from filling the store: the first thousand an hour per key are kept, all are counted. */
+/**
+ * Keeps a flood of requests that nobody verified (refused ones, handshakes) from filling the store: the first thousand an
+ * hour per key are kept, all are counted.
+ */
 export class RefusalBudget {
   private readonly spent = new Map<string, { since: number; count: number }>();
 

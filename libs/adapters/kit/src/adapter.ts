@@ -19,6 +19,7 @@ export type OAuthProfile = {
   authorizeParams?: Record<string, string>;
   /** `200-body`: errors come with status 200 and an `error` member. */
   errorLocation: 'status' | '200-body';
+  /** Whether tokens are renewed: never; with a refresh token that stays; with one that is used up and comes anew each time. */
   refresh: 'none' | 'static' | 'rotating';
   /** `error` codes of the token endpoint that mean: the grant is dead, a person must authorise again. */
   deadGrantCodes: string[];

@@ -14,6 +14,8 @@ import { z } from 'zod';
 import type { Logger } from '../logger.js';
 import { decodeReply } from './reply-codec.js';
 
+type ConnectionListener = (nats: NatsConnection) => void | Promise<void>;
+
 export type BusOptions = { url: string; tls: boolean; prefix: string; app: AppName | 'tools'; logger: Logger };
 
 export type RpcRequest = { call: CallContext; input: unknown };
@@ -34,8 +36,8 @@ export class Bus {
   private nats: NatsConnection | undefined;
   private up = false;
   private closed = false;
-  private readonly listeners: ((nats: NatsConnection) => void | Promise<void>)[] = [];
-  private readonly reconnected: (() => void)[] = [];
+  private readonly listeners: ConnectionListener[] = [];
+  private readonly reconnected: ConnectionListener[] = [];
 
   private constructor(private readonly options: BusOptions) {}
 
@@ -64,14 +66,17 @@ export class Bus {
     return this.nats;
   }
 
-  /** Calls back once the first connection stands, at once if it already does. Subscriptions survive reconnects. */
-  whenConnected(listener: (nats: NatsConnection) => void | Promise<void>): void {
-    if (this.nats) void listener(this.nats);
+  /**
+   * Calls back once the first connection stands, at once if it already does. Subscriptions survive reconnects. A listener
+   * that fails is logged, and called no second time.
+   */
+  whenConnected(listener: ConnectionListener): void {
+    if (this.nats) void this.tell(listener, this.nats);
     else this.listeners.push(listener);
   }
 
-  /** Calls back after every reconnect: messages may have been missed. */
-  onReconnect(listener: () => void): void {
+  /** Calls back after every reconnect: messages may have been missed. A listener that fails is logged. */
+  onReconnect(listener: ConnectionListener): void {
     this.reconnected.push(listener);
   }
 
@@ -140,7 +145,7 @@ export class Bus {
         this.nats = nats;
         this.up = true;
         void this.watch(nats);
-        for (const listener of this.listeners.splice(0)) await listener(nats);
+        for (const listener of this.listeners.splice(0)) void this.tell(listener, nats);
         return;
       } catch (error) {
         logger.warn({ err: error }, 'cannot connect to nats yet, trying again');
@@ -149,12 +154,21 @@ export class Bus {
     }
   }
 
+  /** A listener's failure is its own: it says nothing about the connection, and keeps no other listener from being told. */
+  private async tell(listener: ConnectionListener, nats: NatsConnection): Promise<void> {
+    try {
+      await listener(nats);
+    } catch (error) {
+      this.options.logger.error({ err: error }, 'what should be done when nats is connected failed');
+    }
+  }
+
   private async watch(nats: NatsConnection): Promise<void> {
     for await (const status of nats.status()) {
       if (status.type === 'disconnect' || status.type === 'staleConnection') this.up = false;
       if (status.type === 'reconnect') {
         this.up = true;
-        for (const listener of this.reconnected) listener();
+        for (const listener of this.reconnected) void this.tell(listener, nats);
       }
       if (status.type === 'disconnect' || status.type === 'reconnect') {
         this.options.logger.info({ status: status.type }, 'nats connection changed');

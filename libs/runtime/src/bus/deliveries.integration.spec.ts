@@ -5,7 +5,8 @@ import type { DeliveryHeader } from '@vane/contracts';
 import { createLogger } from '../logger.js';
 import { Bus, type NatsConnection } from './bus.js';
 import {
-  decodeDelivery, DeliveryPublisher, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, PARTITIONS, partitionOf,
+  decodeDelivery, DeliveryPublisher, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, isStreamMissing,
+  PARTITIONS, partitionOf,
 } from './deliveries.js';
 
 const prefix = `spec_${randomBytes(5).toString('hex')}`;
@@ -33,6 +34,11 @@ afterAll(async () => {
 const publish = (one: DeliveryHeader, body: string | Uint8Array = 'abc') =>
   new DeliveryPublisher(bus).publish(deliverySubject(prefix, one), encodeDelivery(one, Buffer.from(body)), one.id, 1_000);
 const stored = async () => (await (await jetstreamManager(nats)).streams.info(deliveryStream(prefix))).state.messages;
+/** Until this many messages are with readers. */
+async function pending(partition: number, count: number): Promise<void> {
+  const manager = await jetstreamManager(nats);
+  while ((await manager.consumers.info(deliveryStream(prefix), `reader_${partition}`)).num_ack_pending < count) continue;
+}
 
 describe('the delivery stream', () => {
   it('keeps every byte of a body, line ends and zeros included', () => {
@@ -82,6 +88,49 @@ describe('the delivery stream', () => {
     const away = Bus.open({ url: 'nats://127.0.0.1:1', tls: false, prefix, app: 'tools', logger });
     await expect(new DeliveryPublisher(away).publish('x', Buffer.from('x'), 'x', 1_000)).rejects.toMatchObject({ code: 'unavailable' });
     await away.close();
+  });
+
+  it('hands out nothing that was read ahead once the reader is stopped, but gives it to the next reader at once', async () => {
+    const feed = 78;
+    const partition = partitionOf(header(0, feed).feedId);
+    for (let n = 300; n < 306; n += 1) await publish(header(n, feed));
+    const first = await DeliveryReader.open(nats, prefix, partition);
+    const [taken] = await first.next(1);
+    await pending(partition, 6);
+    await first.stop();
+    expect(first.ended).toBe(true);
+    expect(await first.next(10)).toEqual([]);
+    taken!.ack();
+    const second = await DeliveryReader.open(nats, prefix, partition);
+    const got = new Set<string>();
+    while (got.size < 5) {
+      for (const message of await second.next(10)) {
+        got.add(decodeDelivery(message.data).header.id);
+        message.ack();
+      }
+    }
+    expect([...got].sort()).toEqual(Array.from({ length: 5 }, (_, n) => `dlv_${ulid(301 + n)}`));
+    await second.stop();
+  }, 15_000);
+
+  it('keeps requests that nobody verified out of the partitions of feeds', () => {
+    const subjects = (['refused', 'handshake', 'accepted', 'ping', 'unprocessable'] as const).map((status) =>
+      deliverySubject(prefix, { ...header(1), status }),
+    );
+    const ours = `${prefix}.deliveries.${partitionOf(header(1).feedId)}`;
+    expect(subjects).toEqual([`${prefix}.deliveries.refused`, `${prefix}.deliveries.refused`, ours, ours, ours]);
+  });
+
+  it('ends a reader whose consumer is gone, and says so to who opens the next', async () => {
+    const reader = await DeliveryReader.open(nats, prefix, 7);
+    const waiting = reader.next(10);
+    await (await jetstreamManager(nats)).consumers.delete(deliveryStream(prefix), 'reader_7');
+    expect(await waiting).toEqual([]);
+    const failure: unknown = await DeliveryReader.open(nats, prefix, 7).catch((error: unknown) => error);
+    expect(isStreamMissing(failure)).toBe(true);
+    expect(isStreamMissing(new Error('consumer not found'))).toBe(false);
+    await reader.stop();
+    await ensureDeliveryStream(nats, prefix);
   });
 
   it('ends a waiting reader when it is stopped', async () => {

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   AckPolicy,
   DeliverPolicy,
   DiscardPolicy,
   jetstream,
+  JetStreamApiCodes,
+  JetStreamApiError,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
@@ -12,6 +15,7 @@ import {
   type JsMsg,
 } from '@nats-io/jetstream';
 import { deliveryHeader, type DeliveryHeader } from '@vane/contracts';
+import type { Logger } from '../logger.js';
 import type { Bus, NatsConnection } from './bus.js';
 
 /** Deliveries of one feed always take the same partition, so one reader sees them in order of acceptance. */
@@ -23,6 +27,9 @@ const ACK_WAIT_MS = 30_000;
 const DUPLICATE_WINDOW_MS = 120_000;
 /** Messages of one partition held in memory ahead of being worked on. */
 const READ_AHEAD = 500;
+const ENSURE_RETRY_MS = 1_000;
+/** Handed back without any delay, not all of them come again from nats-server 2.9. */
+const GIVE_BACK_MS = 50;
 
 export const deliveryStream = (prefix: string) => `${prefix}_deliveries`;
 
@@ -31,8 +38,13 @@ export function partitionOf(feedId: string): number {
   return createHash('sha1').update(feedId).digest()[0]! % PARTITIONS;
 }
 
-export function deliverySubject(prefix: string, header: Pick<DeliveryHeader, 'status' | 'feedId'>): string {
-  return `${prefix}.deliveries.${header.status === REFUSED ? REFUSED : partitionOf(header.feedId)}`;
+/**
+ * Where a delivery is published. What nobody verified (refused requests, handshakes) has a partition of its own, so that
+ * a flood of it holds up no feed.
+ */
+export function deliverySubject(prefix: string, { status, feedId }: Pick<DeliveryHeader, 'status' | 'feedId'>): string {
+  const unverified = status === 'refused' || status === 'handshake';
+  return `${prefix}.deliveries.${unverified ? REFUSED : partitionOf(feedId)}`;
 }
 
 /** One message: the header as a line of JSON, then the body's bytes untouched. */
@@ -82,6 +94,33 @@ export async function ensureDeliveryStream(nats: NatsConnection, prefix: string)
   }
 }
 
+/**
+ * Ensures the stream on the first connection and after every reconnect, and tries again until JetStream takes it: a server
+ * answers some time before its JetStream does, and may come back without what it stored.
+ */
+export function keepDeliveryStream(bus: Bus, logger: Logger): void {
+  let latest = 0;
+  const ensure = async (nats: NatsConnection): Promise<void> => {
+    const mine = ++latest;
+    while (mine === latest && !nats.isClosed()) {
+      try {
+        return await ensureDeliveryStream(nats, bus.prefix);
+      } catch (error) {
+        logger.warn({ err: error }, 'delivery stream cannot be set up yet, trying again');
+      }
+      await wait(ENSURE_RETRY_MS, undefined, { ref: false });
+    }
+  };
+  bus.whenConnected(ensure);
+  bus.onReconnect(ensure);
+}
+
+/** Whether an error of JetStream says that the stream or a consumer is not there. */
+export function isStreamMissing(error: unknown): boolean {
+  const { StreamNotFound, ConsumerNotFound } = JetStreamApiCodes;
+  return error instanceof JetStreamApiError && (error.code === StreamNotFound || error.code === ConsumerNotFound);
+}
+
 /** Publishes deliveries and waits for the stream's acknowledgement: stored on disk once this resolves. */
 export class DeliveryPublisher {
   private client: JetStreamClient | undefined;
@@ -103,36 +142,46 @@ export class DeliveryPublisher {
 
 /**
  * Reads one partition's durable consumer: messages stream in ahead of need, and `next` takes all that are there, so a
- * busy partition is worked in large batches and a quiet one at once.
+ * busy partition is worked in large batches and a quiet one at once. Ends when it is stopped, and by itself when the
+ * stream or the consumer is gone.
  */
 export class DeliveryReader {
   private readonly waiting: JsMsg[] = [];
   private wake: () => void = () => undefined;
   private resume: () => void = () => undefined;
-  private ended = false;
+  private over = false;
+  private readonly pumped: Promise<void>;
 
   private constructor(private readonly messages: ConsumerMessages) {
-    void this.pump();
+    this.pumped = this.pump();
   }
 
+  /** Rejects with an error that `isStreamMissing` knows when the stream or its consumer is not there. */
   static async open(nats: NatsConnection, prefix: string, partition: number | typeof REFUSED): Promise<DeliveryReader> {
     const consumer = await jetstream(nats).consumers.get(deliveryStream(prefix), `reader_${partition}`);
-    return new DeliveryReader(await consumer.consume({ max_messages: READ_AHEAD, expires: 10_000 }));
+    return new DeliveryReader(await consumer.consume({ max_messages: READ_AHEAD, expires: 10_000, abort_on_missing_resource: true }));
   }
 
-  /** Up to `max` messages as soon as there is one; empty when the reader was stopped. */
+  /** True once it was stopped or has ended: what it handed out belongs to the next reader. */
+  get ended(): boolean {
+    return this.over;
+  }
+
+  /** Up to `max` messages as soon as there is one; empty when the reader has ended. */
   async next(max: number): Promise<JsMsg[]> {
-    while (this.waiting.length === 0 && !this.ended) await new Promise<void>((resolve) => (this.wake = resolve));
-    const batch = this.waiting.splice(0, max);
+    while (this.waiting.length === 0 && !this.over) await new Promise<void>((resolve) => (this.wake = resolve));
+    const batch = this.over ? [] : this.waiting.splice(0, max);
     this.resume();
     return batch;
   }
 
+  /** Ends at once. What was read ahead goes back to the stream, for whoever reads next. */
   async stop(): Promise<void> {
-    this.ended = true;
-    this.wake();
-    this.resume();
+    this.end();
     await this.messages.close();
+    await this.pumped;
+    // Only now: before, the stream would send them to this reader again.
+    for (const message of this.waiting.splice(0)) giveBack(message);
   }
 
   private async pump(): Promise<void> {
@@ -140,11 +189,26 @@ export class DeliveryReader {
       for await (const message of this.messages) {
         this.waiting.push(message);
         this.wake();
-        while (this.waiting.length >= READ_AHEAD && !this.ended) await new Promise<void>((resolve) => (this.resume = resolve));
+        while (this.waiting.length >= READ_AHEAD && !this.over) await new Promise<void>((resolve) => (this.resume = resolve));
       }
-    } finally {
-      this.ended = true;
-      this.wake();
+    } catch {
+      // The stream or the consumer is gone; opening the next reader says which.
     }
+    this.end();
+  }
+
+  private end(): void {
+    this.over = true;
+    this.wake();
+    this.resume();
+  }
+}
+
+/** On a closed connection the message comes back by itself when its time to be acknowledged is over. */
+function giveBack(message: JsMsg): void {
+  try {
+    message.nak(GIVE_BACK_MS);
+  } catch {
+    return;
   }
 }
