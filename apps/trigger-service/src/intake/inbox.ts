@@ -1,10 +1,15 @@
 import type { Database } from '@vane/db';
 import { decodeDelivery, type Logger } from '@vane/runtime';
 import type { Intake } from './intake.js';
+import { takeEach } from './take-each.js';
+
+type Row = { id: string; message: Buffer; created_at: Date };
+type Readable = ReturnType<typeof decodeDelivery> & { rowId: string };
 
 /**
  * Takes in what ingress stored while the bus was away. The rows go only after their events are committed: dying in
- * between repeats them, which adds nothing.
+ * between, or two processes at once, repeats them, which adds nothing. A row that is no delivery was not written by
+ * ingress; it stays, is passed over, and is named in the log.
  */
 export class InboxRelay {
   constructor(
@@ -13,31 +18,45 @@ export class InboxRelay {
     private readonly logger: Logger,
   ) {}
 
+  /**
+   * Takes in about `limit` rows, oldest first; rows that cannot be taken in are passed over until the next call. `more`
+   * says that there are rows behind those looked at. Rejects when Postgres does not answer.
+   */
   async relay(limit: number): Promise<{ relayed: number; more: boolean }> {
-    const { rows } = await this.database.pool.query<{ id: string; message: Buffer }>(
-      'SELECT id, message FROM inbox ORDER BY created_at, id LIMIT $1',
-      [limit],
-    );
-    if (rows.length === 0) return { relayed: 0, more: false };
-    const deliveries = rows.map((row) => decodeDelivery(row.message));
-    try {
-      await this.intake.take(deliveries);
-    } catch (error) {
-      await this.database.ping();
-      this.logger.warn({ err: error, deliveries: rows.length }, 'inbox batch failed, taking its deliveries one by one');
-      for (const one of deliveries) await this.takeOne(one);
+    let relayed = 0;
+    let more = true;
+    let after: Pick<Row, 'id'> & { created_at: Date | string } = { created_at: '-infinity', id: '' };
+    const unreadable: string[] = [];
+    while (more && relayed < limit) {
+      const { rows } = await this.database.pool.query<Row>(
+        'SELECT id, message, created_at FROM inbox WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3',
+        [after.created_at, after.id, limit],
+      );
+      relayed += await this.takePage(rows, unreadable);
+      after = rows.at(-1) ?? after;
+      more = rows.length === limit;
     }
-    await this.database.pool.query('DELETE FROM inbox WHERE id = ANY($1)', [rows.map((row) => row.id)]);
-    return { relayed: rows.length, more: rows.length === limit };
+    if (unreadable.length > 0) {
+      this.logger.error({ rows: unreadable.length, first: unreadable.slice(0, 10) }, 'inbox holds rows that are no deliveries, they are passed over');
+    }
+    return { relayed, more };
   }
 
-  private async takeOne(one: ReturnType<typeof decodeDelivery>): Promise<void> {
+  private async takePage(rows: Row[], unreadable: string[]): Promise<number> {
+    const readable = rows.flatMap((row) => this.decode(row, unreadable));
+    if (readable.length === 0) return 0;
+    const done: string[] = [];
+    await takeEach({ intake: this.intake, database: this.database, logger: this.logger }, readable, { taken: ({ rowId }) => done.push(rowId), left: () => undefined });
+    await this.database.pool.query('DELETE FROM inbox WHERE id = ANY($1)', [done]);
+    return done.length;
+  }
+
+  private decode(row: Row, unreadable: string[]): Readable[] {
     try {
-      await this.intake.take([one]);
-    } catch (error) {
-      await this.database.ping();
-      this.logger.error({ err: error, deliveryId: one.header.id }, 'delivery cannot be taken in, it is set aside as unprocessable');
-      await this.intake.setAside(one.header, one.body, error instanceof Error ? error.message : String(error));
+      return [{ rowId: row.id, ...decodeDelivery(row.message) }];
+    } catch {
+      unreadable.push(row.id);
+      return [];
     }
   }
 }

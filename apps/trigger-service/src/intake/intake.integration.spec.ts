@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import type { DeliveryHeader } from '@vane/contracts';
 import { Database, ensurePartitions, newId } from '@vane/db';
-import { createLogger, JobQueues, Metrics, SystemClock } from '@vane/runtime';
+import { createLogger, encodeDelivery, JobQueues, Metrics, SystemClock } from '@vane/runtime';
 import { createTestDatabase, type TestDatabase } from '@vane/testing';
 import { Redis } from 'ioredis';
+import { InboxRelay } from './inbox.js';
 import { Intake } from './intake.js';
 
 const clock = new SystemClock();
@@ -174,6 +175,88 @@ describe('taking deliveries in', () => {
     await intake().setAside(one.header, one.body, 'duplicate key value \u0000');
     const { rows } = await database.pool.query('SELECT status, reason FROM delivery WHERE id = $1', [one.header.id]);
     expect(rows).toEqual([{ status: 'unprocessable', reason: 'duplicate key value \uFFFD' }]);
+  });
+
+  it('stores headers that look like escapes or hold what jsonb cannot, and takes the rest of the batch', async () => {
+    const headers = { 'user-agent': '\\u0000', 'x-id': 'odd', 'x-half': '\ud800', 'x-nul': '\u0000', 'x-path': 'C:\\u0000\\ud800' };
+    const one = delivery('odd', '{"type":"a"}', { headers });
+    await intake().take([delivery('a'), one]);
+    expect(await counts()).toEqual({ deliveries: 2, events: 2, runs: 2 });
+    const { rows } = await database.pool.query('SELECT headers FROM delivery WHERE id = $1', [one.header.id]);
+    expect(rows).toEqual([{ headers: { ...headers, 'x-half': '\uFFFD', 'x-nul': '\uFFFD' } }]);
+    const aside = delivery('odd', '{}', { headers });
+    await intake().setAside(aside.header, aside.body, 'odd');
+    expect(await count('delivery')).toBe(3);
+  });
+
+  it('sets aside what Postgres refuses even then, without headers and body', async () => {
+    const one = delivery('a', '{}', { size: 2 ** 40 });
+    await intake().takeOrSetAside(one);
+    const { rows } = await database.pool.query('SELECT status, headers, body, size FROM delivery WHERE id = $1', [one.header.id]);
+    expect(rows).toEqual([{ status: 'unprocessable', headers: {}, body: null, size: 2 ** 31 - 1 }]);
+  });
+
+  it('keeps only hash and size of what it cannot read where secrets are cut out of bodies', async () => {
+    const body = '[{"authentication":{"owner":{"token":"of-a-whole-account"}}}]';
+    const nextcloud = { service: 'nextcloud', triggerType: Object.keys(adapters.get('nextcloud')!.triggerTypes)[0]! };
+    const [read, aside] = [delivery(null, body, nextcloud), delivery(null, body, nextcloud)];
+    await intake().take([read]);
+    await intake().setAside(aside.header, aside.body, 'odd');
+    const { rows } = await database.pool.query(
+      'SELECT status, body, size, sealed_auth FROM delivery WHERE id = ANY($1)', [[read.header.id, aside.header.id]],
+    );
+    expect(rows).toEqual(Array(2).fill({ status: 'unprocessable', body: null, size: body.length, sealed_auth: null }));
+  });
+
+  it('leaves alone what fails for another reason than its content', async () => {
+    const away = Database.connect({ url: 'postgres://postgres@127.0.0.1:1/none', applicationName: 'intake-spec' });
+    const one = delivery('a');
+    await expect(new Intake(away, adapters, queues, clock, logger, new Metrics()).takeOrSetAside(one)).rejects.toThrow();
+    await away.close();
+    expect(await count('delivery')).toBe(0);
+  });
+
+  describe('from the inbox', () => {
+    const put = (id: string, message: Uint8Array, at = clock.now()) =>
+      database.pool.query('INSERT INTO inbox (id, subject, message, created_at) VALUES ($1, $1, $2, $3)', [id, message, at]);
+    const relay = () => new InboxRelay(database, intake(), logger);
+    const left = async () => (await database.pool.query<{ id: string }>('SELECT id FROM inbox ORDER BY id')).rows.map(({ id }) => id);
+    const putDelivery = async (one: ReturnType<typeof delivery>) => put(one.header.id, encodeDelivery(one.header, one.body));
+    afterEach(() => database.pool.query('DELETE FROM inbox'));
+
+    it('passes over rows that are no deliveries, however many stand in front, and ends', async () => {
+      for (const id of ['a', 'b', 'c']) await put(id, Buffer.from(id), new Date(0));
+      for (const id of ['x', 'y', 'z']) await putDelivery(delivery(id));
+      expect(await relay().relay(2)).toEqual({ relayed: 3, more: true });
+      expect(await counts()).toEqual({ deliveries: 3, events: 3, runs: 3 });
+      expect(await left()).toEqual(['a', 'b', 'c']);
+      expect(await relay().relay(2)).toEqual({ relayed: 0, more: false });
+    });
+
+    it('sets aside what Postgres refuses, takes the rest and empties the table', async () => {
+      for (const one of [delivery('a'), delivery('b', '{}', { size: 2 ** 40 }), delivery('c')]) await putDelivery(one);
+      expect(await relay().relay(10)).toEqual({ relayed: 3, more: false });
+      expect(await counts()).toEqual({ deliveries: 3, events: 2, runs: 2 });
+      expect(await left()).toEqual([]);
+    });
+
+    it('leaves rows that fail for another reason for the next round', async () => {
+      const ones = [delivery('a'), delivery('b')];
+      for (const one of ones) await putDelivery(one);
+      await database.pool.query('ALTER TABLE delivery ADD CONSTRAINT spec_passing CHECK (id <> ' + `'${ones[0]!.header.id}')`);
+      expect(await relay().relay(10)).toEqual({ relayed: 1, more: false });
+      expect(await left()).toEqual([ones[0]!.header.id]);
+      await database.pool.query('ALTER TABLE delivery DROP CONSTRAINT spec_passing');
+      expect(await relay().relay(10)).toEqual({ relayed: 1, more: false });
+      expect(await counts()).toEqual({ deliveries: 2, events: 2, runs: 2 });
+    });
+
+    it('may be relayed by several processes at once', async () => {
+      for (let n = 0; n < 50; n += 1) await putDelivery(delivery(`n${n}`));
+      await Promise.all([relay(), relay(), relay()].map((one) => one.relay(20).then(() => one.relay(100))));
+      expect(await counts()).toEqual({ deliveries: 50, events: 50, runs: 50 });
+      expect(await left()).toEqual([]);
+    });
   });
 
   it('leaves runs queued in Postgres when Redis cannot be reached', async () => {

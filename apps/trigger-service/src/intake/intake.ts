@@ -4,11 +4,14 @@ import { newId, type Database } from '@vane/db';
 import type { JsonObject, TriggerType } from '@vane/kit';
 import type { Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
 import type { PoolClient } from 'pg';
-import { normaliseDelivery, storable, type IncomingDelivery, type IncomingEvent } from './normalise.js';
+import { hashAndSizeOf, normaliseDelivery, unprocessable, type IncomingDelivery, type IncomingEvent } from './normalise.js';
+import { isAboutContent, reasonOf, storable, UnreadableContent } from './refused-content.js';
 
 type TriggerRow = { id: string; feed_id: string; service: string; type: string; config: JsonObject; runnable_id: string | null; status: string; status_code: string | null };
 type Stored = { event: IncomingEvent; header: DeliveryHeader; eventId: string };
 type NewRun = { id: string; trigger: TriggerRow; stored: Stored; status: 'queued' | 'skipped'; reason: string | null };
+
+const MAX_INTEGER = 2 ** 31 - 1;
 
 /**
  * Takes deliveries in by the batch: deliveries, identities, events and runs in one transaction, then the ids of all
@@ -44,11 +47,30 @@ export class Intake {
     await this.enqueue(queued);
   }
 
-  /** Stores one delivery that could not be taken in, so that it can be acknowledged and looked at. */
+  /** Takes one delivery in, or sets it aside when its content is what Postgres refuses; rejects with anything else. */
+  async takeOrSetAside(one: { header: DeliveryHeader; body: Buffer }): Promise<void> {
+    try {
+      await this.take([one]);
+    } catch (error) {
+      if (!isAboutContent(error)) throw error;
+      this.logger.error({ err: error, deliveryId: one.header.id }, 'delivery cannot be taken in, it is set aside as unprocessable');
+      await this.setAside(one.header, one.body, reasonOf(error));
+    }
+  }
+
+  /**
+   * Stores one delivery that can never be taken in, so that it can be acknowledged and looked at. When its headers or its
+   * body are what cannot be stored, it is stored without them.
+   */
   async setAside(header: DeliveryHeader, body: Buffer, reason: string): Promise<void> {
-    await this.database.transaction((tx) =>
-      this.insertDeliveries(tx, [{ header: { ...header, status: 'unprocessable', reason: storable(reason).slice(0, 300) }, body, events: [] }]),
-    );
+    const aside = unprocessable(this.adapters, header, body, reasonOf(reason));
+    try {
+      await this.database.transaction((tx) => this.insertDeliveries(tx, [aside]));
+    } catch (error) {
+      if (!isAboutContent(error)) throw error;
+      const bare = hashAndSizeOf({ ...aside.header, headers: {}, size: Math.min(header.size, MAX_INTEGER) });
+      await this.database.transaction((tx) => this.insertDeliveries(tx, [bare]));
+    }
     this.taken.inc({ kind: 'set_aside' });
   }
 
@@ -60,7 +82,9 @@ export class Intake {
     return new Map(rows.map((row) => [row.id, row.want]));
   }
 
-  private async insertDeliveries(tx: PoolClient, deliveries: IncomingDelivery[]): Promise<void> {
+  private async insertDeliveries(tx: PoolClient, unsorted: IncomingDelivery[]): Promise<void> {
+    // One order for all writers, so that two that take in the same deliveries cannot deadlock.
+    const deliveries = [...unsorted].sort((a, b) => (a.header.id < b.header.id ? -1 : 1));
     const rows = deliveries.map(({ header }) => header);
     const column = <K extends keyof DeliveryHeader>(key: K) => rows.map((row) => row[key]);
     await tx.query(
@@ -71,7 +95,7 @@ export class Intake {
        ON CONFLICT (id, received_at) DO NOTHING`,
       [
         column('id'), column('receivedAt'), column('workspaceId'), column('subscriptionId'), column('feedId'), column('service'),
-        column('status'), column('reason'), column('method'), rows.map((row) => storable(JSON.stringify(row.headers)).replaceAll('\\u0000', '')),
+        column('status'), column('reason'), column('method').map(storable), rows.map(({ headers }) => jsonb(headers)),
         deliveries.map(({ header, body }) => (header.bodyOmitted ? null : body)), column('size'), column('sha256'),
         column('sealedAuth'), column('authUntil'),
       ],
@@ -114,7 +138,7 @@ export class Intake {
       [
         map((s) => s.eventId), map((s) => s.header.receivedAt), map((s) => s.header.workspaceId), map((s) => s.header.feedId),
         map((s) => s.header.id), map((s) => s.header.service), map((s) => s.event.type), map((s) => s.event.dedupeKey),
-        map((s) => s.event.occurredAt), map((s) => JSON.stringify(s.event.payload)),
+        map((s) => s.event.occurredAt), map((s) => s.event.payloadText),
       ],
     );
   }
@@ -159,7 +183,11 @@ export class Intake {
 
   private matches(trigger: TriggerRow, event: IncomingEvent): boolean {
     const type: TriggerType | undefined = this.adapters.get(trigger.service)?.triggerTypes[trigger.type];
-    return type?.matches ? type.matches(trigger.config as never, event) : true;
+    try {
+      return type?.matches ? type.matches(trigger.config as never, event) : true;
+    } catch (error) {
+      throw new UnreadableContent(`A trigger cannot be matched with the event: ${reasonOf(error)}`, { cause: error });
+    }
   }
 
   /** A repeat may mean that we died between commit and queue: what still waits is handed over again. */
@@ -189,4 +217,9 @@ export class Intake {
     this.taken.inc({ kind: 'event' }, events);
     this.taken.inc({ kind: 'run' }, runs.length);
   }
+}
+
+/** Cleaned before it becomes JSON: within JSON text nothing tells an escape from six characters that look like one. */
+function jsonb(headers: Record<string, string>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(headers).map(([name, value]) => [storable(name), storable(value)])));
 }

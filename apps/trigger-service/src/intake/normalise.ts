@@ -1,13 +1,14 @@
 import type { AdapterRegistry } from '@vane/adapters';
 import type { DeliveryHeader } from '@vane/contracts';
 import { dedupeKeyOf, type JsonObject, type NormalisedEvent } from '@vane/kit';
+import { reasonOf, storable } from './refused-content.js';
 
-/** An event ready to be stored: its identity within the feed is decided. */
-export type IncomingEvent = NormalisedEvent & { dedupeKey: string; index: number };
+/** An event ready to be stored: its identity within the feed is decided, its payload is text. */
+export type IncomingEvent = NormalisedEvent & { dedupeKey: string; index: number; payloadText: string };
 
 export type IncomingDelivery = { header: DeliveryHeader; body: Buffer; events: IncomingEvent[] };
 
-const REASON_CHARS = 300;
+const EMPTY = Buffer.alloc(0);
 
 /**
  * Turns an accepted delivery into its events. What the adapter cannot read is kept as `unprocessable`, with the reason:
@@ -30,15 +31,31 @@ export function normaliseDelivery(
       type: storable(event.type),
       dedupeKey: storable(dedupeKeyOf(event, header.id, index)),
       index,
+      payloadText: textOf(event.payload),
     }));
     return { header, body, events };
   } catch (error) {
-    const reason = storable(error instanceof Error ? error.message : String(error)).slice(0, REASON_CHARS);
-    return { header: { ...header, status: 'unprocessable', reason }, body, events: [] };
+    return unprocessable(adapters, header, body, reasonOf(error));
   }
 }
 
-/** Postgres text holds everything but NUL. */
-export function storable(text: string): string {
-  return text.replaceAll('\u0000', '\uFFFD');
+/**
+ * A delivery that becomes no event. Where secrets are cut out of bodies, one that is not what the service sends may hold
+ * them elsewhere than the pointers look: of it only hash and size are kept.
+ */
+export function unprocessable(adapters: AdapterRegistry, header: DeliveryHeader, body: Buffer, reason: string): IncomingDelivery {
+  const redactions = adapters.get(header.service)?.triggerTypes[header.triggerType]?.webhook.redact ?? [];
+  const changed: DeliveryHeader = { ...header, status: 'unprocessable', reason };
+  return redactions.length === 0 ? { header: changed, body, events: [] } : hashAndSizeOf(changed);
+}
+
+/** What is left of a delivery whose content must not, or cannot, be stored. */
+export function hashAndSizeOf(header: DeliveryHeader): IncomingDelivery {
+  return { header: { ...header, bodyOmitted: true, sealedAuth: null, authUntil: null }, body: EMPTY, events: [] };
+}
+
+function textOf(payload: unknown): string {
+  const text = JSON.stringify(payload) as string | undefined;
+  if (text === undefined) throw new Error('The adapter made an event without a payload.');
+  return text;
 }

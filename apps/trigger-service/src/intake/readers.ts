@@ -1,14 +1,18 @@
 import type { Database } from '@vane/db';
-import { decodeDelivery, DeliveryReader, ensureDeliveryStream, PARTITIONS, REFUSED, type Bus, type Logger, type NatsConnection } from '@vane/runtime';
+import {
+  decodeDelivery, DeliveryReader, ensureDeliveryStream, isStreamMissing, PARTITIONS, REFUSED, type Bus, type Logger, type NatsConnection,
+} from '@vane/runtime';
 import type { JsMsg } from '@nats-io/jetstream';
 import type { PoolClient } from 'pg';
 import type { Intake } from './intake.js';
+import { takeEach } from './take-each.js';
 
 const BATCH = 200;
 const CLAIM_EVERY_MS = 1_000;
 const RETRY_MS = 1_000;
-/** A delivery that fails this often on its own is set aside instead of holding up its partition. */
-const MAX_TRIES = 5;
+const LONGEST_RETRY_MS = 10_000;
+/** Not none at all: nats-server 2.9 would not send all of them again. */
+const HAND_OVER_MS = 50;
 
 type Partition = number | typeof REFUSED;
 type Running = { reader: DeliveryReader; done: Promise<void> };
@@ -21,7 +25,10 @@ export class PartitionReaders {
   private readonly running = new Map<Partition, Running>();
   private lock: PoolClient | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private ticking = Promise.resolve();
   private stopped = false;
+  /** Whether this connection has seen the stream; asking every second would cost ten calls each time. */
+  private ensured = false;
 
   constructor(
     private readonly bus: Bus,
@@ -31,27 +38,44 @@ export class PartitionReaders {
   ) {}
 
   start(): void {
-    this.bus.whenConnected(async (nats) => {
-      await this.tick(nats);
+    this.bus.onReconnect(() => {
+      this.ensured = false;
     });
+    this.bus.whenConnected((nats) => this.tick(nats));
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
     await this.stopAll();
-    this.lock?.release(true);
+    await this.ticking;
+    await this.stopAll();
+    const lock = this.lock;
+    this.lock = undefined;
+    lock?.release(true);
   }
 
-  private async tick(nats: NatsConnection): Promise<void> {
+  private tick(nats: NatsConnection): void {
     if (this.stopped) return;
+    this.ticking = this.claim(nats).finally(() => {
+      if (!this.stopped) this.timer = setTimeout(() => this.tick(nats), CLAIM_EVERY_MS);
+    });
+  }
+
+  private async claim(nats: NatsConnection): Promise<void> {
     try {
-      await ensureDeliveryStream(nats, this.bus.prefix);
+      if (!this.ensured) {
+        this.ensured = true;
+        await ensureDeliveryStream(nats, this.bus.prefix).catch((error: unknown) => {
+          this.ensured = false;
+          throw error;
+        });
+      }
       await this.claimPartitions(nats);
     } catch (error) {
+      if (isStreamMissing(error)) this.ensured = false;
       this.logger.warn({ err: error }, 'partitions cannot be claimed yet, trying again');
     }
-    this.timer = setTimeout(() => void this.tick(nats), CLAIM_EVERY_MS);
   }
 
   private async claimPartitions(nats: NatsConnection): Promise<void> {
@@ -70,10 +94,11 @@ export class PartitionReaders {
   private async lockConnection(): Promise<PoolClient> {
     const client = await this.database.pool.connect();
     client.on('error', (error) => {
+      if (this.lock !== client) return;
       this.logger.warn({ err: error }, 'connection that holds the partitions broke, letting go of them');
       this.lock = undefined;
       client.release(true);
-      void this.stopAll();
+      this.stopAll().catch((failure: unknown) => this.logger.warn({ err: failure }, 'a reader could not be closed'));
     });
     return client;
   }
@@ -90,38 +115,36 @@ export class PartitionReaders {
       const messages = await reader.next(BATCH);
       if (messages.length === 0) return;
       try {
-        await this.takeBatch(messages);
+        await this.takeBatch(messages, reader);
       } catch (error) {
         this.logger.error({ err: error, partition, messages: messages.length }, 'batch could not be taken in, trying again');
-        for (const message of messages) message.nak(RETRY_MS);
+        for (const message of messages) this.giveBack(message);
       }
     }
   }
 
-  private async takeBatch(messages: JsMsg[]): Promise<void> {
+  private async takeBatch(messages: JsMsg[], reader: DeliveryReader): Promise<void> {
     const readable = messages.flatMap((message) => this.decode(message));
-    try {
-      await this.intake.take(readable);
-      for (const { message } of readable) message.ack();
-    } catch (error) {
-      await this.database.ping();
-      this.logger.warn({ err: error, messages: readable.length }, 'batch failed, taking its deliveries one by one');
-      for (const one of readable) await this.takeOne(one);
-    }
+    if (readable.length === 0) return;
+    await takeEach({ intake: this.intake, database: this.database, logger: this.logger }, readable, {
+      taken: ({ message }) => this.settle(() => message.ack()),
+      left: ({ message }) => this.giveBack(message, reader.ended),
+      ended: () => reader.ended,
+    });
   }
 
-  private async takeOne(one: ReturnType<PartitionReaders['decode']>[number]): Promise<void> {
-    const { message, header, body } = one;
+  /** Hands a message back: to whoever reads next at once, to ourselves after a pause that grows with every try. */
+  private giveBack(message: JsMsg, toAnother = false): void {
+    const pause = toAnother ? HAND_OVER_MS : Math.min(LONGEST_RETRY_MS, RETRY_MS * message.info.deliveryCount);
+    this.settle(() => message.nak(pause));
+  }
+
+  /** What the stream is not told, it sends again, which adds nothing. */
+  private settle(tell: () => void): void {
     try {
-      await this.intake.take([one]);
-      message.ack();
+      tell();
     } catch (error) {
-      // Tries made while Postgres was away say nothing about the delivery.
-      await this.database.ping();
-      if (message.info.deliveryCount < MAX_TRIES) return message.nak(RETRY_MS * message.info.deliveryCount);
-      this.logger.error({ err: error, deliveryId: header.id }, 'delivery cannot be taken in, it is set aside as unprocessable');
-      await this.intake.setAside(header, body, error instanceof Error ? error.message : String(error));
-      message.ack();
+      this.logger.warn({ err: error }, 'the stream could not be told what became of a message, it will send it again');
     }
   }
 
@@ -131,7 +154,7 @@ export class PartitionReaders {
       return [{ message, ...decodeDelivery(message.data) }];
     } catch (error) {
       this.logger.error({ err: error, subject: message.subject }, 'message on the delivery stream is not a delivery, dropping it');
-      message.term('not a delivery');
+      this.settle(() => message.term('not a delivery'));
       return [];
     }
   }
