@@ -78,6 +78,14 @@ describe('a call that is delivered twice', () => {
   });
 });
 
+describe('the secret of a new trigger', () => {
+  it('is shown where the sender needs one, and null where nothing is verified', async () => {
+    const { id } = await script();
+    expect((await hook(id, { scheme: 'standard-webhooks' })).secret).toMatch(/^whsec_/);
+    expect((await hook(id, { scheme: 'none' })).secret).toBeNull();
+  });
+});
+
 describe('changing a trigger', () => {
   it('keeps the verification scheme, whose secret would not fit another', async () => {
     const { id } = await script();

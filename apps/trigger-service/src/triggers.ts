@@ -60,7 +60,7 @@ export class Triggers {
       throw toVaneError(settled.error);
     }
     const view = this.views.trigger(await this.find(input.workspace, id));
-    return { ...view, secret: planned.type.remote || input.secret !== undefined ? null : inserted.secret };
+    return { ...view, secret: planned.type.remote || input.secret !== undefined ? null : inserted.secret || null };
   }
 
   /** What an earlier delivery of the same call made, when its answer got lost on the way. */
