@@ -9,6 +9,7 @@ import { json, openTokenServer, type TokenServer } from './fixtures/token-server
 
 const variant = (id: string, more: Partial<OAuthProfile>) => ({ ...probe, id, oauth: { ...probe.oauth!, ...more } });
 const steady = variant('steady', { refresh: 'none' });
+const lasting = variant('lasting', { refresh: 'static' });
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 const AUTH_REQUIRED = { code: 'connection_auth_required' };
@@ -20,7 +21,7 @@ let connection: string;
 
 beforeAll(async () => {
   server = await openTokenServer();
-  stage = await openStage({ allow: server.host, adapters: registryOf(probe, steady), processes: 2 });
+  stage = await openStage({ allow: server.host, adapters: registryOf(probe, steady, lasting), processes: 2 });
 });
 
 beforeEach(async () => {
@@ -140,6 +141,37 @@ describe('a dead grant', () => {
     await connect(stage, integration, newBrowser());
     stage.clock.advance(HOUR);
     await expect(token()).rejects.toMatchObject({ ...AUTH_REQUIRED, message: expect.stringContaining('has expired') });
+  });
+});
+
+describe('a refresh token that does not rotate', () => {
+  beforeEach(async () => {
+    integration = (await enterIntegration(stage, lasting.id, server.url)).id;
+    connection = (await connect(stage, integration, newBrowser())).id;
+    server.seen.length = 0;
+  });
+
+  it('is kept and used again when the answer brings no other', async () => {
+    const kept = server.tokens.refresh;
+    server.bend.token = ({ parameters }) =>
+      parameters.get('refresh_token') === kept
+        ? json(200, { access_token: `access after ${server.refreshes()}`, token_type: 'Bearer', expires_in: 3600 })
+        : json(400, { error: 'invalid_grant' });
+    for (const times of [1, 2]) {
+      stage.clock.advance(HOUR);
+      await expect(token()).resolves.toMatchObject({ generation: times + 1, accessToken: `access after ${times}` });
+    }
+    expect(server.seen.map(({ parameters }) => parameters.get('refresh_token'))).toEqual([kept, kept]);
+  });
+
+  it('is not supposed to be lost when its grant is dead after an unanswered refresh', async () => {
+    server.bend.token = () => ({ status: 502, body: '' });
+    stage.clock.advance(HOUR);
+    await expect(token()).rejects.toMatchObject({ code: 'service_unavailable' });
+    server.bend.token = () => json(400, { error: 'invalid_grant' });
+    stage.clock.advance(10 * SECOND);
+    await expect(token()).rejects.toMatchObject({ ...AUTH_REQUIRED, message: expect.not.stringContaining('lost') });
+    expect(server.refreshes()).toBe(2);
   });
 });
 
