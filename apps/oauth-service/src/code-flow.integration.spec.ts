@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connectionChanged, finishAuthorisation, getAccessToken, getConnection, listConnections } from '@vane/contracts';
+import { connectionChanged, createIntegration, finishAuthorisation, getAccessToken, getConnection, listConnections } from '@vane/contracts';
+import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { newBrowser, type Browser } from './fixtures/browser.js';
-import { API_URL, connect, enterIntegration, openStage, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
+import { API_URL, connect, enterIntegration, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
 import { openIdProvider } from './fixtures/openid-provider.js';
+import { openTokenServer } from './fixtures/token-server.js';
 
 const PROBE = fileURLToPath(new URL('../../../libs/testing/src/probe/oauth-probe.ts', import.meta.url));
 const HOUR = 3_600_000;
@@ -98,6 +100,35 @@ describe('the whole code flow against an OpenID provider that demands PKCE and r
       const { rows } = await stage.database.pool.query(`SELECT * FROM "${table}"`);
       const text = JSON.stringify(rows);
       for (const secret of [accessToken, 'vane-secret', state, browserToken]) expect(text).not.toContain(secret);
+    }
+  });
+});
+
+describe('where the endpoints of a service are', () => {
+  it.each([
+    ['a host with a path', '/cloud/index.php', null, (url: string) => ({ base: `${url}/` })],
+    ['a default host', '', (url: string) => url, () => ({})],
+    ['a default host with a path', '/v2', (url: string) => url, () => ({})],
+    ['an override of a default host', '', () => 'https://service.invalid/v1', (url: string) => ({ base: url })],
+    ['an override with a path', '/on/premises', () => 'https://service.invalid', (url: string) => ({ base: url })],
+  ])('is below %s: the page for people, the token and the identity', async (_what, below, byDefault, hosts) => {
+    const server = await openTokenServer({ below });
+    const adapter = { ...probe, hosts: { base: byDefault?.(server.url) ?? null } };
+    const elsewhere = await openStage({ allow: server.host, adapters: registryOf(adapter) });
+    try {
+      const { workspace, ask } = elsewhere;
+      const input = { workspace, service: adapter.id, name: 'Somewhere', clientId: 'vane', clientSecret: 'vane-secret', hosts: hosts(server.url) };
+      const { id } = await ask(createIntegration, input);
+      const { location, query, browserToken } = await walkToCallback(elsewhere, id, newBrowser());
+      expect(location.split('?')[0]).toBe(`${server.url}/auth`);
+      const connection = await ask(finishAuthorisation, { query, browserToken });
+      expect(connection).toMatchObject({ accountId: 'ada', status: 'active' });
+      elsewhere.clock.advance(HOUR);
+      await expect(ask(getAccessToken, { workspace, connection: connection.id })).resolves.toMatchObject({ generation: 2 });
+      expect(server.seen).toHaveLength(2);
+    } finally {
+      await elsewhere.close();
+      await server.close();
     }
   });
 });
