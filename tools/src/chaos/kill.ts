@@ -46,11 +46,11 @@ export async function chaosKill({ short, seed, say }: KillOptions): Promise<Kill
     const sender = new Sender({ ...path, perSecond: PER_SECOND, seconds, prefix: `chaos_${seed}` });
     const plan = planKills(short ? 1 : 2, seconds * 1000, seededRandom(seed));
     say(`sending ${PER_SECOND} events a second for ${seconds} s; ${plan.length} kills, seed ${seed}`);
-    const [kills] = await Promise.all([killAll({ dir, plan, unfinished: ledger.unfinished, say }), sender.run()]);
+    const [kills] = await Promise.all([killAll({ dir, plan, unfinished: ledger.unfinished, inHand: ledger.inHand, say }), sender.run()]);
     say(`sent ${sender.sent} events, ${sender.accepted.size} accepted after ${sender.repeats} repeats`);
     await waitReady(dir);
     await settle(sender, target, ledger, say);
-    const result = await count(sender, target, ledger, kills, say);
+    const result = await count(sender, target, ledger, kills, plan.some(({ app }) => app === 'run-worker'), say);
     ok = result.ok;
     return result;
   } finally {
@@ -72,7 +72,9 @@ async function settle(sender: Sender, target: Target, ledger: Ledger, say: (line
   say(`settled ${((performance.now() - startedAt) / 1000).toFixed(1)} s after the load`);
 }
 
-async function count(sender: Sender, target: Target, ledger: Ledger, kills: number, say: (line: string) => void): Promise<KillResult> {
+async function count(
+  sender: Sender, target: Target, ledger: Ledger, kills: number, cutsOff: boolean, say: (line: string) => void,
+): Promise<KillResult> {
   const events = new Set(target.calls.map((call) => call.event));
   const keys = new Set(target.calls.map((call) => call.key)).size;
   const accepted = sender.accepted.size;
@@ -87,6 +89,7 @@ async function count(sender: Sender, target: Target, ledger: Ledger, kills: numb
     [lost === 0, `${lost} accepted events did not reach the target, such as ${[...sender.accepted].find((id) => !events.has(id))}.`],
     [keys === accepted, `The target saw ${keys} idempotency keys for ${accepted} accepted events.`],
     [extra <= interrupted, `The target was called ${extra} times too often, but only ${interrupted} attempts were cut off.`],
+    [!cutsOff || interrupted >= 1, 'A run-worker was killed with runs in hand, but no attempt is recorded as cut off.'],
     [unfinished === 0, `${unfinished} runs are still queued or running.`],
     [(statuses['succeeded'] ?? 0) === keys, `${keys} keys were seen but ${statuses['succeeded'] ?? 0} runs succeeded.`],
     [target.forged === 0, `${target.forged} calls had a wrong signature.`],

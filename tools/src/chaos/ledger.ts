@@ -7,6 +7,8 @@ import { deliveryStream } from '@vane/runtime';
 export type Ledger = {
   /** Runs that are queued or running. */
   unfinished(): Promise<number>;
+  /** Attempts under way that were started after `since`. */
+  inHand(since: Date): Promise<number>;
   /** Accepted deliveries that have not become events: in the stream or in the inbox. */
   waiting(): Promise<number>;
   /** Attempts that are recorded as cut off. */
@@ -20,9 +22,10 @@ export async function openLedger(urls: { database: string; nats: string }, prefi
   const database = Database.connect({ url: urls.database, applicationName: 'chaos', maxConnections: 2 });
   const nats = await connect({ servers: urls.nats });
   const manager = await jetstreamManager(nats);
-  const count = async (query: string) => Number((await database.pool.query<{ count: string }>(query)).rows[0]?.count);
+  const count = async (query: string, values: unknown[] = []) => Number((await database.pool.query<{ count: string }>(query, values)).rows[0]?.count);
   return {
     unfinished: () => count(`SELECT count(*) FROM run WHERE status IN ('queued', 'running')`),
+    inHand: (since) => count(`SELECT count(*) FROM attempt WHERE outcome = 'running' AND started_at > $1`, [since]),
     waiting: async () => (await manager.streams.info(deliveryStream(prefix))).state.messages + (await count('SELECT count(*) FROM inbox')),
     interrupted: () => count(`SELECT count(*) FROM attempt WHERE outcome = 'interrupted'`),
     statuses: async () => {
