@@ -1,5 +1,5 @@
 // The least that a durable webhook receiver can do, with nothing of Vane in it: read the body, check one HMAC over it,
-// wait for one JetStream acknowledgement, answer.
+// wait for one JetStream acknowledgement, answer. What arrived together is published together, with one write.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { jetstream } from '@nats-io/jetstream';
@@ -8,6 +8,17 @@ import { connect } from '@nats-io/transport-node';
 const { NATS_URL = '', SUBJECT = '', SECRET = '', SIGNATURE_HEADER = '', PORT = '0' } = process.env;
 const stream = jetstream(await connect({ servers: NATS_URL }));
 
+let turn: Promise<void> | undefined;
+/** Resolves when every socket that is readable now has been read. */
+function endOfTurn(): Promise<void> {
+  return (turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  }));
+}
+
 async function receive(request: IncomingMessage, response: ServerResponse, body: Buffer): Promise<void> {
   const given = Buffer.from(String(request.headers[SIGNATURE_HEADER]), 'hex');
   const expected = createHmac('sha256', SECRET).update(body).digest();
@@ -15,6 +26,7 @@ async function receive(request: IncomingMessage, response: ServerResponse, body:
     response.writeHead(401, { 'content-length': 0 }).end();
     return;
   }
+  await endOfTurn();
   try {
     await stream.publish(SUBJECT, body, { timeout: 1_000 });
     response.writeHead(200, { 'content-length': 0 }).end();

@@ -36,7 +36,9 @@ export async function benchIngress({ short, profileDirectory, say }: IngressBenc
     }
     const vane = figures(results.vane);
     const ceiling = figures(results.ceiling);
-    return { vane, ceiling, ratio: round(vane.rps / ceiling.rps, 3) };
+    const ratio = round(vane.rps / ceiling.rps, 3);
+    if (ratio > 1) say(`Warning: a ratio of ${ratio} is above 1, so the ceiling was held up by something else and the ratio says little.`);
+    return { vane, ceiling, ratio };
   } finally {
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await house.close();
