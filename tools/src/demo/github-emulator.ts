@@ -2,6 +2,7 @@ import { createEmulator } from 'emulate';
 
 export const GITHUB_LOGIN = 'octocat';
 export const GITHUB_REPOSITORY = `${GITHUB_LOGIN}/hello-vane`;
+export const OTHER_REPOSITORY = `${GITHUB_LOGIN}/spoon-knife`;
 export const GITHUB_CLIENT = { clientId: 'demo-github-client', clientSecret: 'demo-github-secret' };
 /** Octocat's own token, with which the demo looks and acts at GitHub beside Vane. */
 const TOKEN = 'demo_octocat_token';
@@ -11,7 +12,7 @@ export type GithubHook = { id: number; active: boolean; events: string[]; config
 /** GitHub as https://github.com/vercel-labs/emulate plays it: OAuth pages, REST API and signed webhooks. */
 export type GithubEmulator = {
   url: string;
-  hooks(): Promise<GithubHook[]>;
+  hooks(repository: string): Promise<GithubHook[]>;
   openIssue(title: string): Promise<{ number: number }>;
   close(): Promise<void>;
 };
@@ -44,7 +45,7 @@ export async function startGithubEmulator(port: number, redirectUri: string): Pr
   };
   return {
     url: emulator.url,
-    hooks: async () => (await ask('GET', `/repos/${GITHUB_REPOSITORY}/hooks`)) as GithubHook[],
+    hooks: async (repository) => (await ask('GET', `/repos/${repository}/hooks`)) as GithubHook[],
     openIssue: async (title) => (await ask('POST', `/repos/${GITHUB_REPOSITORY}/issues`, { title })) as { number: number },
     close: () => emulator.close(),
   };

@@ -1,7 +1,7 @@
-import { pick } from '@vane/contracts';
+import { deleteTrigger, pick } from '@vane/contracts';
 import { eventually } from '@vane/testing';
 import { Browser, formsOf } from './browser.js';
-import { GITHUB_CLIENT, GITHUB_LOGIN, GITHUB_REPOSITORY, type GithubEmulator } from './github-emulator.js';
+import { GITHUB_CLIENT, GITHUB_LOGIN, GITHUB_REPOSITORY, OTHER_REPOSITORY, type GithubEmulator } from './github-emulator.js';
 import type { HttpTarget } from './http-target.js';
 import type { Steps } from './steps.js';
 import { resultOf, type DemoWorkspace } from './workspace.js';
@@ -56,7 +56,29 @@ export async function githubStory(
     return called;
   }, (called) => `webhook-id ${called.id}, answer ${resultOf(called)}`);
   await steps.step('GitHub: replay the run', () => workspace.replay(run.id), (again) => `replay ${again.replay} ${again.status}, result ${resultOf(again)}`);
+  await hookGoesWithTrigger(steps, workspace, github, {
+    ...base, name: 'Issues elsewhere', config: { ...config, repository: OTHER_REPOSITORY }, runnableId: script,
+  });
   return { trigger: trigger.id, event: event.id, run: run.id };
+}
+
+/** A trigger that nothing shares a webhook with, from its creation to its end; the others keep theirs. */
+async function hookGoesWithTrigger(
+  steps: Steps, workspace: DemoWorkspace, github: GithubEmulator, input: Parameters<DemoWorkspace['trigger']>[0],
+): Promise<void> {
+  const hooks = async () => ({ here: (await github.hooks(OTHER_REPOSITORY)).length, others: (await github.hooks(GITHUB_REPOSITORY)).length });
+  const expectHooks = async (here: number) => {
+    const found = await hooks();
+    if (found.here !== here || found.others !== 1) {
+      throw new Error(`GitHub holds ${found.here} webhooks of ${OTHER_REPOSITORY} and ${found.others} of ${GITHUB_REPOSITORY} instead of ${here} and 1.`);
+    }
+    return found;
+  };
+  const trigger = await steps.step('GitHub: create a trigger on another repository', () => workspace.trigger(input), ({ summary }) => summary);
+  await steps.step('GitHub: see its webhook there', () => expectHooks(1), () => OTHER_REPOSITORY);
+  await steps.step('GitHub: delete that trigger', () => workspace.api.call(deleteTrigger, { workspace: workspace.id, trigger: trigger.id }),
+    ({ subscription }) => `subscription ${subscription?.status}`);
+  await steps.step('GitHub: its webhook is gone there, the other stays', () => expectHooks(0), ({ here, others }) => `${here} of ${OTHER_REPOSITORY}, ${others} of ${GITHUB_REPOSITORY}`);
 }
 
 /** Opens Vane's start URL and presses the button of octocat on GitHub's page. */
@@ -71,7 +93,7 @@ function connectOctocat(workspace: DemoWorkspace, integration: string) {
 
 function oneHook(github: GithubEmulator, callbackUrl: string) {
   return eventually('The webhook at GitHub', async () => {
-    const hooks = await github.hooks();
+    const hooks = await github.hooks(GITHUB_REPOSITORY);
     if (hooks.length > 1) throw new Error(`GitHub holds ${hooks.length} webhooks of the repository instead of one.`);
     return hooks.find((hook) => hook.config.url === callbackUrl && hook.active);
   }, { timeoutMs: 10_000 });

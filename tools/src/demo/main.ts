@@ -5,6 +5,7 @@ import { githubStory, type GithubTraces } from './github-story.js';
 import { startHttpTarget } from './http-target.js';
 import { startNextcloudFake } from './nextcloud-fake.js';
 import { nextcloudStory } from './nextcloud-story.js';
+import { repeatStory } from './repeat-story.js';
 import { runningVane } from './running-vane.js';
 import { StepFailed, Steps } from './steps.js';
 import { DemoWorkspace } from './workspace.js';
@@ -26,6 +27,7 @@ async function demo(steps: Steps, closers: (() => Promise<void>)[]): Promise<voi
     steps, workspace, target, address: `http://127.0.0.1:${ports.github}`,
     start: (redirectUri) => keep(startGithubEmulator(ports.github, redirectUri)),
   });
+  await repeatStory({ steps, workspace });
   await nextcloudStory({
     steps, workspace, address: `http://127.0.0.1:${ports.nextcloud}`,
     start: (redirectUri) => keep(startNextcloudFake(ports.nextcloud, redirectUri)),

@@ -7,6 +7,7 @@ import type { Browser, Page } from './browser.js';
 
 export type FinishedRun = OutputOf<typeof getRun>;
 export type Trigger = OutputOf<typeof createTrigger>;
+type TriggerInput = Omit<InputOf<typeof createTrigger>, 'workspace' | 'paused'>;
 
 const DEADLINE_MS = 30_000;
 const UNFINISHED: RunStatus[] = ['queued', 'running'];
@@ -51,9 +52,13 @@ export class DemoWorkspace {
     return { id, secret: secret ?? '' };
   }
 
-  /** Creates a trigger and waits until the service has it. */
-  async trigger(input: Omit<InputOf<typeof createTrigger>, 'workspace' | 'paused'>): Promise<Trigger> {
-    const made = await this.api.call(createTrigger, { workspace: this.id, ...input });
+  created(input: TriggerInput): Promise<Trigger> {
+    return this.api.call(createTrigger, { workspace: this.id, ...input });
+  }
+
+  /** Creates a trigger that the service has to know of, and expects that it does. */
+  async trigger(input: TriggerInput): Promise<Trigger> {
+    const made = await this.created(input);
     if (made.subscription?.status !== 'active') {
       throw new Error(`The trigger "${made.name}" is ${made.subscription?.status ?? 'without subscription'}: ${made.subscription?.reason?.message ?? 'no reason given'}`);
     }
