@@ -4,6 +4,8 @@ import { House, type Seeded } from './fixtures/house.js';
 import { deleteKeys, startWorker, type StartedWorker } from './fixtures/start-worker.js';
 import { TargetServer } from './fixtures/target-server.js';
 import { until } from './fixtures/until.js';
+import { Reconciler } from './reconciler.js';
+import { CLOCK_SKEW_MS, LEASE_MS } from './run-store.js';
 import { runJob } from './run-worker.js';
 
 let house: House;
@@ -100,6 +102,23 @@ test('a script that does not end is stopped', async () => {
   const run = await finished(await house.seed({ spec, retry: { maxAttempts: 1 } }), 'dead');
   expect(run.attemptList).toMatchObject([{ code: 'timeout', fault: 'script', message: expect.stringContaining('300 ms') }]);
 });
+
+test('a script that computes for longer than a lease keeps its run', async () => {
+  const busyMs = LEASE_MS + CLOCK_SKEW_MS + 1000;
+  const spec = script(`export async function main() { const until = Date.now() + ${busyMs}; while (Date.now() < until); return 'done'; }`, { timeoutMs: 40_000 });
+  const seeded = await house.seed({ spec });
+  await started.queues.add(executeRun, [runJob(seeded.runId, 1)]);
+  const since = Date.now();
+  // Had the lease been over at any moment, this would have handed the run over to another attempt.
+  const reconciler = started.app.get(Reconciler);
+  const run = await until('the run has ended', async () => {
+    await reconciler.run(100);
+    const now = await house.run(seeded.runId);
+    return now.endedAt ? now : undefined;
+  }, 40_000);
+  expect(Date.now() - since).toBeGreaterThan(LEASE_MS + CLOCK_SKEW_MS);
+  expect(run).toMatchObject({ status: 'succeeded', attempts: 1, attemptList: [{ outcome: 'succeeded', result: 'done' }] });
+}, 60_000);
 
 test('a script reaches allowed hosts only', async () => {
   const spec = script(`export async function main(event) {
