@@ -60,6 +60,14 @@ async function main([word = 'help', ...args]) {
   return command(args);
 }
 
+/** Whoever read the output has read enough, as `head` does: there is nobody left to tell. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
