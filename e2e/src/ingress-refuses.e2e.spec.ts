@@ -91,10 +91,12 @@ describe('size and method', () => {
     expect(fitting).toHaveLength(LIMIT);
     expect((await send(hook.url, { headers: signed(hook.secret, 'msg_fits', fitting), body: fitting })).status).toBe(200);
     const tooLong = `${fitting} `;
+    const counted = await refusedCount('too_large');
     for (const chunked of [false, true]) {
       const answer = await send(hook.url, { headers: signed(hook.secret, 'msg_long', tooLong), body: tooLong, chunked });
       expect({ chunked, status: answer.status }).toEqual({ chunked, status: 413 });
     }
+    expect(await refusedCount('too_large')).toBe(counted + 2);
     await workspace.endedRuns(hook.id, 1);
     const [event] = await workspace.events(hook.id);
     expect(JSON.stringify(event!.payload)).toBe(fitting);

@@ -36,6 +36,11 @@ export class Receiver {
     return false;
   }
 
+  /** A request whose body was not read to its end: too large, or broken off. Counted, not kept. */
+  unreadable(status: number): void {
+    this.outcomes.inc({ service: '', outcome: status === 413 ? 'too_large' : 'unreadable' });
+  }
+
   async receive(key: string, request: RawRequest): Promise<Answer> {
     let subscription: CachedSubscription | null;
     try {

@@ -18,6 +18,11 @@ export function addHookRoutes(fastify: FastifyInstance, receiver: Receiver): voi
       if (receiver.recognises(request.params.key)) return next();
       void reply.code(404).send();
     },
+    errorHandler: (error, _request, reply) => {
+      const status = error.statusCode ?? 500;
+      receiver.unreadable(status);
+      void reply.code(status).send();
+    },
     handler: async (request, reply) => {
       const answer = await receiver.receive(request.params.key, {
         method: request.method,
