@@ -1,6 +1,7 @@
 import { defineAdapter, defineTriggerType, singleHeader, type RegisterInput, type RemoteApi, type RemoteSubscription, type ServiceHttp } from '@vane/kit';
 import { ServiceError } from '@vane/kit';
 import { z } from 'zod';
+import { messageOf } from './message.js';
 
 /**
  * An adapter for a made-up service that calls the URL it is to register with a challenge, and registers it only when the
@@ -92,7 +93,7 @@ export const adapter = defineAdapter({
           return challenge === undefined ? undefined : { status: 200, headers: { 'content-type': 'text/plain' }, body: challenge };
         },
         normalise: ({ body }) => [
-          { type: 'message', dedupeKey: null, occurredAt: null, payload: z.json().parse(JSON.parse(Buffer.from(body).toString('utf8'))) },
+          { type: 'message', dedupeKey: null, occurredAt: null, payload: messageOf(body) },
         ],
       },
     }),

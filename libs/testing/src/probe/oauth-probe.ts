@@ -1,5 +1,6 @@
 import { defineAdapter, defineTriggerType, ServiceError } from '@vane/kit';
 import { z } from 'zod';
+import { messageOf } from './message.js';
 
 /**
  * An adapter for any OpenID provider with its endpoints at the root, as `oidc-provider` has them: OAuth with everything a
@@ -37,7 +38,7 @@ export const adapter = defineAdapter({
       description: 'Anything posted with the shared secret.',
       config: z.strictObject({}),
       summary: () => 'Ping',
-      starterScript: 'export default async (event) => event.payload;\n',
+      starterScript: 'export async function main(event) { return event.payload; }\n',
       scopes: [],
       sharing: 'trigger',
       plan: () => ({ resource: 'ping', want: {} }),
@@ -48,7 +49,7 @@ export const adapter = defineAdapter({
         retries: false,
         keepHeaders: [],
         normalise: ({ body }) => [
-          { type: 'ping', dedupeKey: null, occurredAt: null, payload: z.json().parse(JSON.parse(Buffer.from(body).toString('utf8'))) },
+          { type: 'ping', dedupeKey: null, occurredAt: null, payload: messageOf(body) },
         ],
       },
     }),

@@ -46,6 +46,8 @@ export function configCases({ adapter, subject, type, parsed, resource, want, sc
         for (const endpoint of [adapter.oauth?.authorize, adapter.oauth?.token]) {
           assert.ok(endpoint && Object.hasOwn(adapter.hosts, endpoint.host), `No host is called '${endpoint?.host}'.`);
           assert.ok(endpoint.path.startsWith('/'), `The path ${endpoint.path} must start with /.`);
+          const address = `${adapter.hosts[endpoint.host] ?? 'https://service.example/installed/here'}${endpoint.path}`;
+          assert.ok(URL.canParse(address) && new URL(address).href === address, `${address} is not an address below its host.`);
         }
       },
     },

@@ -137,6 +137,7 @@ describe('the suite', () => {
     ['a constant secret', withType({ newSecret: () => 'always-the-same-secret' }), 'a new secret is one the scheme can use'],
     ['a union that widens', withType({ union: () => ({ events: ['a', 'b'] }) }), 'the union of one want, however often it is wanted, is that want'],
     ['an OAuth host that is none', { ...sound, hosts: {} }, 'the OAuth endpoints are on hosts of the profile'],
+    ['an OAuth endpoint that leaves its host', { ...sound, oauth: { ...sound.oauth!, authorize: { host: 'api', path: '/../elsewhere' } } }, 'the OAuth endpoints are on hosts of the profile'],
     ['no setup steps', { ...sound, setupSteps: [] }, 'there are setup steps'],
     ['a signature it cannot check', withWebhook({ verification: { ...verification, hash: 'sha512' } }), 'a signed fixture is accepted'],
     ['a timestamp nobody signs', withWebhook({ verification: { ...verification, signed: [{ part: 'body' }] } }), 'a signed fixture is accepted'],
