@@ -75,6 +75,8 @@ describe('deleting a trigger', () => {
     ['has an outage', { kind: 'status' as const, status: 500 }],
     ['hangs up after it did the work', { kind: 'drop' as const, afterWork: true }],
     ['does not answer', { kind: 'timeout' as const }],
+    ['answers garbage', { kind: 'garbage' as const }],
+    ['answers garbage and did nothing', { kind: 'garbage' as const, afterWork: false }],
   ])('is answered 202 when GitHub %s, and completes by itself', async (_name, fault) => {
     const trigger = await stage.trigger({ repository });
     refuse(fault);

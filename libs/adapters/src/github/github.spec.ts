@@ -187,6 +187,17 @@ describe('Webhooks at GitHub', () => {
     expect(hooks()).toHaveLength(1);
   });
 
+  it('are not taken for removed when the answer is not the one that GitHub promises', async () => {
+    const { fake, http, hooks } = await rigOf();
+    const { externalId } = await remote.register(http, input());
+    for (const body of ['{}', '<html>Sign in to the proxy</html>']) {
+      fake.faults.set({ kind: 'status', status: 200, body });
+      expect((await failure(remote.remove(http, resource, externalId))).kind).toBe('garbage');
+    }
+    expect(hooks()).toHaveLength(1);
+    expect(await remote.remove(http, resource, externalId)).toBe('removed');
+  });
+
   it('without the scope are refused with a sentence that names it', async () => {
     const { http } = await rigOf({}, []);
     const error = await failure(remote.register(http, input()));

@@ -46,7 +46,9 @@ export const remote: RemoteApi<Want> = {
   async remove(http, resource, externalId) {
     const path = hookPath(resource, externalId);
     const { status } = await request(http, { method: 'DELETE', path, accept: [404] });
-    if (status !== 404) return 'removed';
+    if (status === 204) return 'removed';
+    // A proxy in between may answer 200 to everything: taken for GitHub's word it would leave a hook that nobody knows.
+    if (status !== 404) throw new ServiceError('garbage', `GitHub answered HTTP ${status} to the removal of a webhook instead of 204; it will be tried again.`, { status });
     if (await remote.get(http, resource, externalId)) throw hidden('forbidden', resource);
     return 'gone';
   },

@@ -48,10 +48,12 @@ function parse(message: IncomingMessage, raw: Buffer, prefix: string): Request {
 
 function spoil(answer: Answer, fault: Fault): { answer: Answer; cut: boolean } {
   const body = answer.body ?? '';
+  // A 204 has no body to spoil (https://www.rfc-editor.org/rfc/rfc9110#section-15.3.5).
+  const status = answer.status === 204 ? 200 : answer.status;
   const half = body.length > 1 ? body.slice(0, Math.floor(body.length / 2)) : '{"id": 1,';
-  if (fault.form === 'invalid-json') return { answer: { ...answer, body: half }, cut: false };
-  if (fault.form === 'truncated') return { answer: { ...answer, body: body.length > 1 ? body : '{"id": 1, "name": null}' }, cut: true };
-  return { answer: html(answer.status, '<html><body><h1>Bad gateway</h1></body></html>'), cut: false };
+  if (fault.form === 'invalid-json') return { answer: { ...answer, status, body: half }, cut: false };
+  if (fault.form === 'truncated') return { answer: { ...answer, status, body: body.length > 1 ? body : '{"id": 1, "name": null}' }, cut: true };
+  return { answer: html(status, '<html><body><h1>Bad gateway</h1></body></html>'), cut: false };
 }
 
 function send(response: ServerResponse, answer: Answer, cut: boolean): Promise<void> {
