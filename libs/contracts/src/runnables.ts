@@ -18,7 +18,7 @@ export const scriptSpec = z
   .object({
     kind: z.literal('script'),
     language: z.enum(['typescript', 'javascript']).default('typescript'),
-    code: text().min(1).max(200_000).describe('A module with `export async function main(event, ctx)`: one file, no imports; fetch, URL, crypto, console, timers'),
+    code: text().min(1).max(131_072).describe('A module with `export async function main(event, ctx)`: one file, no imports; fetch, URL, crypto, console, timers'),
     timeoutMs: z.number().int().min(100).max(900_000).default(60_000),
     memoryMb: z.number().int().min(16).max(512).default(64),
   })
