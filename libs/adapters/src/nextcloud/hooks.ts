@@ -47,7 +47,8 @@ export const remote: RemoteApi<Want> = {
 
   async remove(http, _resource, externalId) {
     const deleted = await found(call(http, { method: 'DELETE', path: hookPath(externalId), accept: [404] }));
-    return deleted === true ? 'removed' : 'gone';
+    if (deleted === undefined || deleted === null) return 'gone';
+    return readAs(z.boolean(), deleted, 'whether it was there') ? 'removed' : 'gone';
   },
 };
 
