@@ -132,14 +132,18 @@ test('a run whose runnable was deleted meanwhile fails, saying so', async () => 
   expect(received(seeded.runId)).toHaveLength(0);
 });
 
-test('a secret that was sealed for another runnable is not used', async () => {
-  const [mine, other] = [await house.seed({ spec: http(), retry: { maxAttempts: 1 } }), await house.seed({ spec: http() })];
+test('a secret that was sealed for another runnable is not used, which costs the run none of its attempts', async () => {
+  const [mine, other] = [await house.seed({ spec: http(), retry: { maxAttempts: 1, backoffMs: 3_600_000 } }), await house.seed({ spec: http() })];
   await house.database.pool.query(
     'UPDATE runnable SET secret_sealed = (SELECT secret_sealed FROM runnable WHERE id = $2) WHERE id = $1',
     [mine.runnableId, other.runnableId],
   );
-  const run = await finished(mine, 'dead');
-  expect(run.attemptList).toMatchObject([{ code: 'secret_unreadable', fault: 'ours' }]);
+  await started.queues.add(executeRun, [runJob(mine.runId, 1)]);
+  const run = await until('the first attempt has failed', async () => {
+    const now = await house.run(mine.runId);
+    return now.attempts === 1 && now.status !== 'running' ? now : undefined;
+  });
+  expect(run).toMatchObject({ status: 'queued', attemptList: [{ code: 'secret_unreadable', fault: 'ours' }] });
   expect(received(mine.runId)).toHaveLength(0);
 });
 

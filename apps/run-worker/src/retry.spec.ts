@@ -17,19 +17,30 @@ test('backoff is an hour at most, however often a run failed', () => {
   expect(backoff({ ...policy, backoffMs: 3_600_000 }, 20, 0.9999999999)).toBe(3_599_999);
 });
 
+const tried = (attempt: number, uncounted = 0) => ({ attempt, uncounted });
+
 test('a failure that trying again cannot help ends the run at once', () => {
-  expect(afterFailure(failure({ retry: false }), policy, 1, 0.5)).toEqual({ status: 'failed' });
+  expect(afterFailure(failure({ retry: false }), policy, tried(1), 0.5)).toEqual({ status: 'failed' });
 });
 
 test('the last attempt allowed makes a run dead', () => {
-  expect(afterFailure(failure(), policy, 3, 0.5)).toEqual({ status: 'queued', delayMs: 2000 });
-  expect(afterFailure(failure(), policy, 4, 0.5)).toEqual({ status: 'dead' });
+  expect(afterFailure(failure(), policy, tried(3), 0.5)).toEqual({ status: 'queued', delayMs: 2000 });
+  expect(afterFailure(failure(), policy, tried(4), 0.5)).toEqual({ status: 'dead' });
+});
+
+test('attempts that failed by our own fault or were cut off leave the others their number', () => {
+  expect(afterFailure(failure(), policy, tried(9, 6), 0.5)).toEqual({ status: 'queued', delayMs: 2000 });
+  expect(afterFailure(failure(), policy, tried(10, 6), 0.5)).toEqual({ status: 'dead' });
+  const ours = failure({ fault: 'ours' });
+  expect(afterFailure(ours, policy, tried(4), 0.5)).toMatchObject({ status: 'queued' });
+  expect(afterFailure(ours, policy, tried(4 + INTERRUPTIONS_ALLOWED - 1, 20), 0.5)).toMatchObject({ status: 'queued' });
+  expect(afterFailure(ours, policy, tried(4 + INTERRUPTIONS_ALLOWED, 20), 0.5)).toEqual({ status: 'dead' });
 });
 
 test('a target that asks for more time than the backoff gets it, an hour at most', () => {
-  expect(afterFailure(failure({ retryAfterMs: 30_000 }), policy, 1, 0.5)).toEqual({ status: 'queued', delayMs: 30_000 });
-  expect(afterFailure(failure({ retryAfterMs: 10 }), policy, 1, 0.5)).toEqual({ status: 'queued', delayMs: 500 });
-  expect(afterFailure(failure({ retryAfterMs: 9e9 }), policy, 1, 0.5)).toEqual({ status: 'queued', delayMs: 3_600_000 });
+  expect(afterFailure(failure({ retryAfterMs: 30_000 }), policy, tried(1), 0.5)).toEqual({ status: 'queued', delayMs: 30_000 });
+  expect(afterFailure(failure({ retryAfterMs: 10 }), policy, tried(1), 0.5)).toEqual({ status: 'queued', delayMs: 500 });
+  expect(afterFailure(failure({ retryAfterMs: 9e9 }), policy, tried(1), 0.5)).toEqual({ status: 'queued', delayMs: 3_600_000 });
 });
 
 test('an interrupted run goes on, unless it may run only once or brings its workers down', () => {

@@ -1,8 +1,14 @@
 import type { RetryPolicy } from '@vane/contracts';
 import { MAX_DELAY_MS, type Failed } from './outcome.js';
 
-/** Attempts that a kill cut off do not count against `maxAttempts`; this many of them end the run all the same. */
+/**
+ * Attempts that a kill cut off, or that failed by our own fault, do not count against `maxAttempts`; this many of them end
+ * the run all the same.
+ */
 export const INTERRUPTIONS_ALLOWED = 20;
+
+/** The number of the attempt that just failed, and how many before it do not count. */
+export type Tried = { attempt: number; uncounted: number };
 
 /** Before another attempt of a run that failed: how long to wait, or that there is none, and what the run then is. */
 export type AfterFailure = { status: 'queued'; delayMs: number } | { status: 'failed' | 'dead' };
@@ -19,13 +25,15 @@ export function backoff(policy: RetryPolicy, failures: number, random: number): 
 }
 
 /**
- * What becomes of a run after a failed attempt.
- *
- * @param failures failed attempts so far with this one; interrupted ones do not count
+ * What becomes of a run after a failed attempt. An outage of ours must not use up the attempts that its owner meant for
+ * the target and the script.
  */
-export function afterFailure(failure: Failed, policy: RetryPolicy, failures: number, random: number): AfterFailure {
+export function afterFailure(failure: Failed, policy: RetryPolicy, { attempt, uncounted }: Tried, random: number): AfterFailure {
   if (!failure.retry) return { status: 'failed' };
-  if (failures >= policy.maxAttempts) return { status: 'dead' };
+  const ours = failure.fault === 'ours';
+  const failures = ours ? uncounted + 1 : attempt - uncounted;
+  const last = ours ? attempt >= policy.maxAttempts + INTERRUPTIONS_ALLOWED : failures >= policy.maxAttempts;
+  if (last) return { status: 'dead' };
   const asked = Math.min(failure.retryAfterMs ?? 0, MAX_DELAY_MS);
   return { status: 'queued', delayMs: Math.max(asked, backoff(policy, failures, random)) };
 }

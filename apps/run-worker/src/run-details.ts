@@ -5,7 +5,7 @@ import type { Claim } from './run-store.js';
 export type RunDetails = {
   replay: number;
   /** Attempts of this run that were cut off. */
-  interruptions: number;
+  uncounted: number;
   runnable: { id: string; spec: unknown; retry: unknown; secretSealed: string | null } | null;
   trigger: { id: string; name: string; config: Record<string, unknown> } | null;
   event: {
@@ -22,7 +22,7 @@ export type RunDetails = {
 
 type Row = {
   replay: number;
-  interruptions: number;
+  uncounted: number;
   runnable_id: string | null;
   spec: unknown;
   retry: unknown;
@@ -45,7 +45,7 @@ type Row = {
 export const DETAILS = `
   SELECT r.replay,
          (SELECT count(*)::int FROM attempt a
-           WHERE a.workspace_id = r.workspace_id AND a.run_id = r.id AND a.outcome = 'interrupted') AS interruptions,
+           WHERE a.workspace_id = r.workspace_id AND a.run_id = r.id AND (a.outcome = 'interrupted' OR (a.outcome = 'failed' AND a.fault = 'ours'))) AS uncounted,
          rb.id AS runnable_id, rb.spec, rb.retry, rb.secret_sealed,
          t.id AS trigger_id, t.name AS trigger_name, t.config,
          e.id AS event_id, e.type, e.service, e.occurred_at, e.received_at, e.payload::text AS payload,
@@ -64,7 +64,7 @@ export async function readRunDetails(database: Database, claim: Claim): Promise<
   if (!row) throw new Error(`Run ${claim.runId} was removed while it was claimed.`);
   return {
     replay: row.replay,
-    interruptions: row.interruptions,
+    uncounted: row.uncounted,
     runnable: row.runnable_id === null ? null : { id: row.runnable_id, spec: row.spec, retry: row.retry, secretSealed: row.secret_sealed },
     trigger: row.trigger_id === null ? null : { id: row.trigger_id, name: row.trigger_name, config: row.config },
     event: row.event_id === null ? null : { ...eventOf(row), id: row.event_id },

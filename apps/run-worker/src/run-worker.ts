@@ -123,11 +123,11 @@ export class RunWorker {
     const { store, clock, metrics } = this.parts;
     const { claim } = held;
     const policy = retryPolicy.safeParse(details.runnable?.retry ?? {});
-    const failures = claim.attempt - details.interruptions;
+    const tried = { attempt: claim.attempt, uncounted: details.uncounted };
     const next =
       outcome.kind === 'succeeded'
         ? { status: 'succeeded' as const }
-        : afterFailure(outcome, policy.success ? policy.data : retryPolicy.parse({}), failures, Math.random());
+        : afterFailure(outcome, policy.success ? policy.data : retryPolicy.parse({}), tried, Math.random());
     const saved = await saveOutcome(store, claim, recordOf(outcome, next, clock.now()), { signal: held.abort.signal, clock, logger });
     if (!saved) return logger.warn({}, 'result dropped because another worker has the run');
     const { run, attempt } = saved;
