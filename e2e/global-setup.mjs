@@ -14,6 +14,8 @@ export default async function setup() {
   const instance = await startInstance({
     env: {
       ...process.env,
+      // Whose servers they are was settled by who started this tier; their URLs are in the environment.
+      VANE_SERVERS: undefined,
       VANE_ENV: 'test',
       VANE_STATE_DIR: dir,
       VANE_DATABASE_NAME: `vane_${name}`,
