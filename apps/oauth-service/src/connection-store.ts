@@ -20,6 +20,9 @@ export type Lease = {
 export type NewConnection = {
   /** Used when the account is not connected yet. */
   id: string;
+  workspaceId: string;
+  /** The user who alone may use it; empty for a connection that is shared with the workspace. */
+  ownerId: string;
   integration: Integration;
   accountId: string;
   accountLabel: string;
@@ -154,13 +157,13 @@ export class ConnectionStore {
    * @throws VaneError `oauth_state_invalid` when the integration leads to other hosts by now than the grant came from
    */
   async saveGrant(grant: NewConnection): Promise<ConnectionRow> {
-    const { integration, accountId } = grant;
-    const scoped = this.database.forWorkspace(integration.workspaceId);
+    const { workspaceId, integration, accountId, ownerId } = grant;
+    const scoped = this.database.forWorkspace(workspaceId);
     for (;;) {
-      const existing = await scoped.connection.findFirst({ where: { integrationId: integration.id, accountId } });
+      const existing = await scoped.connection.findFirst({ where: { integrationId: integration.id, accountId, ownerId } });
       try {
         const id = await this.writeGrant(existing, grant);
-        if (id !== undefined) return await this.row(integration.workspaceId, id);
+        if (id !== undefined) return await this.row(workspaceId, id);
       } catch (error) {
         // Two browsers connect the same account: the second finds the row of the first.
         if (!isUniqueViolation(error)) throw error;
@@ -170,8 +173,8 @@ export class ConnectionStore {
 
   /** Undefined when another token was saved for the account meanwhile. */
   private async writeGrant(existing: Connection | null, grant: NewConnection): Promise<string | undefined> {
-    const { integration, accountId } = grant;
-    const { workspaceId, service } = integration;
+    const { workspaceId, integration, accountId, ownerId } = grant;
+    const { service } = integration;
     const id = existing?.id ?? grant.id;
     const columns = await this.grantColumns({ id, workspaceId }, grant);
     return this.database.forWorkspace(workspaceId).$transaction(async (tx) => {
@@ -184,7 +187,11 @@ export class ConnectionStore {
         return count === 1 ? id : undefined;
       }
       await tx.connection.create({
-        data: { ...columns, id, workspaceId, integrationId: integration.id, service, accountId, generation: 1, createdAt: columns.updatedAt },
+        data: {
+          ...columns,
+          ...{ id, workspaceId, integrationId: integration.id, service, ownerId, accountId },
+          ...{ generation: 1, version: 1, noticeDue: false, rejectedBefore: false, createdAt: columns.updatedAt },
+        },
       });
       return id;
     });
@@ -199,6 +206,7 @@ export class ConnectionStore {
       refreshTokenEnc: tokens.refreshToken === null ? null : await this.sealedRefresh(row, tokens.refreshToken),
       ...times(tokens, tokens.refreshToken, profile, now),
       ...settled(now),
+      statusSince: now,
     };
   }
 
@@ -216,7 +224,7 @@ export class ConnectionStore {
 
 /** Columns of a connection whose tokens must not be used any more. */
 export const unauthorised = (reason: string, now: Date) => ({
-  status: 'auth_required' as const, reason, refreshAt: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, updatedAt: now,
+  status: 'auth_required' as const, statusSince: now, reason, noticeDue: true, refreshAt: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, updatedAt: now,
 });
 
 const movedMeanwhile = (): VaneError =>
@@ -224,7 +232,7 @@ const movedMeanwhile = (): VaneError =>
 
 /** Columns of a connection whose newest token is usable and that nobody is refreshing. */
 const settled = (now: Date) => ({
-  status: 'active' as const, reason: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, refreshFailures: 0, updatedAt: now,
+  status: 'active' as const, reason: null, reasonCode: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, refreshFailures: 0, updatedAt: now,
 });
 
 /** Refresh is due at 75 to 85 percent of the lifetime, so that connections made together do not stay together. */

@@ -50,6 +50,8 @@ export class GrantTaker {
     const identity = await this.client.identity(party, tokens);
     const connection = await this.store.saveGrant({
       id: row.id,
+      workspaceId: row.workspaceId,
+      ownerId: row.ownerId,
       integration,
       accountId: identity.accountId,
       accountLabel: identity.accountLabel,

@@ -26,21 +26,23 @@ export class IntegrationsService {
     const hosts = this.catalog.checkHosts(adapter, input.hosts);
     const now = this.clock.now();
     const id = newId('integration', now);
-    const row = await this.database.forWorkspace(input.workspace).integration.create({
-      data: {
-        id,
-        workspaceId: input.workspace,
-        service: input.service,
-        name: input.name,
-        clientId: input.clientId,
-        clientSecretEnc: await this.vault.encrypt(input.clientSecret, secretPlace({ id, workspaceId: input.workspace })),
-        hosts,
-        version: 1,
-        createdAt: now,
-        updatedAt: now,
-      },
+    const data = {
+      id,
+      workspaceId: input.workspace,
+      service: input.service,
+      name: input.name,
+      clientId: input.clientId,
+      clientSecretEnc: await this.vault.encrypt(input.clientSecret, secretPlace({ id, workspaceId: input.workspace })),
+      hosts,
+      version: 1,
+      createdAt: now,
+      updatedAt: now,
+    };
+    return this.database.forWorkspace(input.workspace).$transaction(async (tx) => {
+      const row = await tx.integration.create({ data });
+      await tx.integrationUse.create({ data: { workspaceId: input.workspace, integrationId: id, createdAt: now } });
+      return this.view(row);
     });
-    return this.view(row);
   }
 
   async list(input: PageInput & { workspace: string }): Promise<{ items: IntegrationView[]; next: string | null }> {

@@ -8,7 +8,7 @@ import { TargetServer } from './fixtures/target-server.js';
 import { until } from './fixtures/until.js';
 import { runJob, type RunWorker } from './run-worker.js';
 
-const call: CallContext = { correlationId: 'test', actor: { kind: 'system', id: 'test', role: 'superadmin' } };
+const call: CallContext = { correlationId: 'test', actor: { kind: 'system', id: 'test', role: 'superadmin', userId: null, label: 'test' } };
 
 let house: House;
 let target: TargetServer;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { SCHEDULES, scheduledWork, VaneError, type CallContext } from '@vane/contracts';
+import { SCHEDULES, scheduledWork, systemCall, VaneError, type CallContext } from '@vane/contracts';
 import type { Bus, Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
 import { WORK, type ScheduledOperation } from './work.js';
 
@@ -101,7 +101,7 @@ export class SyncWorker {
     for (let steps = 1; ; steps += 1) {
       const call: CallContext = {
         correlationId,
-        actor: { kind: 'system', id: 'sync-worker', role: 'superadmin' },
+        actor: systemCall('sync-worker', correlationId).actor,
         idempotencyKey: `${correlationId}.${steps}`,
       };
       const reply = await WORK[operation](this.parts.bus, call);

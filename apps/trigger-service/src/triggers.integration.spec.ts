@@ -22,7 +22,7 @@ let nats: NatsConnection;
 let workspace: string;
 
 const call = (idempotencyKey?: string): CallContext => ({
-  correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'admin' }, ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'admin', userId: null, label: 'test' }, ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
 });
 const code = 'export async function main() { return 1; }';
 const script = (idempotencyKey?: string) =>
@@ -71,7 +71,7 @@ describe('a call that is delivered twice', () => {
 
   it('is not taken for a repeat without a key, or with the key of another caller', async () => {
     const { id } = await script();
-    const other = { ...call('c'), actor: { kind: 'token' as const, id: 'tok_other', role: 'admin' as const } };
+    const other = { ...call('c'), actor: { kind: 'token' as const, id: 'tok_other', role: 'admin' as const, userId: null, label: 'test' } };
     const input = { workspace, name: 't', service: 'generic-webhook', type: 'webhook', config: { scheme: 'none' }, runnableId: id };
     const made = [await hook(id, { scheme: 'none' }), await hook(id, { scheme: 'none' }), await bus.ask(contracts.createTrigger, input, other)];
     expect(new Set(made.map((trigger) => trigger.id)).size).toBe(3);

@@ -84,7 +84,7 @@ export const deleteIntegration = defineOperation({
   output: done,
 });
 
-export const CONNECTION_STATUSES = ['active', 'auth_required'] as const;
+export const CONNECTION_STATUSES = ['active', 'auth_required', 'disconnecting'] as const;
 
 export const connectionView = z
   .object({

@@ -68,19 +68,27 @@ export function defineOperation<Input extends z.ZodObject, Output extends z.ZodT
 export type InputOf<O extends Operation> = z.output<O['input']>;
 export type OutputOf<O extends Operation> = z.output<O['output']>;
 
+/** `user`: a person in a browser; `token`: an API token; `system`: Vane itself; `anonymous`: somebody who signs in. */
+export const ACTOR_KINDS = ['user', 'token', 'system', 'anonymous'] as const;
+
 /** Who asks, on whose behalf, and under which correlation id; travels beside every operation's input. */
 export const callContext = z.object({
   correlationId: z.string(),
   actor: z.object({
-    kind: z.enum(['token', 'system']),
+    kind: z.enum(ACTOR_KINDS),
     id: z.string(),
     role: z.enum(ROLES),
+    /** The person behind a session, or who made the token; null for tokens of nobody and for the system. */
+    userId: z.string().nullable(),
+    /** What people read: an e-mail address, the name of a token, an app. */
+    label: z.string(),
   }),
   idempotencyKey: z.string().optional(),
 });
 export type CallContext = z.infer<typeof callContext>;
+export type Actor = CallContext['actor'];
 
 /** The context of work that nobody asked for: sweepers, schedules, pulls. */
 export function systemCall(app: AppName, correlationId: string): CallContext {
-  return { correlationId, actor: { kind: 'system', id: app, role: 'superadmin' } };
+  return { correlationId, actor: { kind: 'system', id: app, role: 'superadmin', userId: null, label: app } };
 }

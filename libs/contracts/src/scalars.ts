@@ -4,6 +4,12 @@ import { z } from 'zod';
 export const ID_KINDS = {
   workspace: 'wsp',
   token: 'tok',
+  user: 'usr',
+  session: 'ses',
+  invitation: 'inv',
+  audit: 'aud',
+  notification: 'ntf',
+  channel: 'chn',
   integration: 'int',
   connection: 'con',
   runnable: 'rbl',

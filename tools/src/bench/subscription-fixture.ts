@@ -33,8 +33,8 @@ export async function insertSubscription(options: {
     );
     await database.pool.query(
       `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status,
-         status_since, attempts, version, created_at)
-       VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $4, $5, $6, 'active', $7, 0, 1, $7)`,
+         status_since, attempts, version, created_at, secret_version)
+       VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $4, $5, $6, 'active', $7, 0, 1, $7, 1)`,
       [subscription, workspace, feed, key, secrets, JSON.stringify(want), now],
     );
   } finally {

@@ -19,7 +19,7 @@ const root = resolve(fileURLToPath(new URL('.', import.meta.url)), '../../..');
 const prefix = `spec_${randomBytes(5).toString('hex')}`;
 const natsUrl = process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222';
 const key = () => randomBytes(32).toString('base64');
-const call: CallContext = { correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'operator' } };
+const call: CallContext = { correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'operator', userId: null, label: 'test' } };
 
 let folder: string;
 let database: TestDatabase;

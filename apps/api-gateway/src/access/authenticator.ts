@@ -53,8 +53,9 @@ export class Authenticator {
     this.cache.delete(tokenHash);
     const { epoch } = this;
     const row = await whileReachable(this.database.prisma.apiToken.findUnique({ where: { tokenHash } }));
-    if (!row || !isRole(row.role)) return undefined;
-    const known = { tokenId: row.id, workspaceId: row.workspaceId, role: row.role, expiresAt: row.expiresAt };
+    if (!row || !hasKnownRole(row)) return undefined;
+    const { id: actorId, workspaceId, role, userId, name: label, expiresAt } = row;
+    const known = { actorId, workspaceId, role, userId, label, expiresAt };
     if (epoch === this.epoch) this.remember(tokenHash, { known, until: now + CACHE_MS });
     return known;
   }
@@ -66,4 +67,4 @@ export class Authenticator {
   }
 }
 
-const isRole = (role: string): role is Role => (ROLES as readonly string[]).includes(role);
+const hasKnownRole = <Row extends { role: string }>(row: Row): row is Row & { role: Role } => (ROLES as readonly string[]).includes(row.role);

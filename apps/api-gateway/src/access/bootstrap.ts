@@ -14,8 +14,8 @@ export async function bootstrapSuperadmin(database: Database, clock: Clock, logg
   const made = await database.transaction(async (tx) => {
     await tx.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
     const { rowCount } = await tx.query(
-      `INSERT INTO api_token (id, workspace_id, name, role, token_hash, created_at)
-       SELECT $1, NULL, 'bootstrap', 'superadmin', $2, $3
+      `INSERT INTO api_token (id, workspace_id, name, role, scopes, created_by, token_hash, created_at)
+       SELECT $1, NULL, 'bootstrap', 'superadmin', '{write}', 'VANE_BOOTSTRAP_TOKEN', $2, $3
        WHERE NOT EXISTS (SELECT 1 FROM api_token WHERE role = 'superadmin' AND (expires_at IS NULL OR expires_at > $3))`,
       [newId('token', now), hashToken(token), now],
     );

@@ -56,7 +56,7 @@ export function createGate(root: FastifyInstance, { logger, metrics, https }: Ga
       const ms = Math.round(reply.elapsedTime * 10) / 10;
       seconds.observe({ operation, status: reply.statusCode }, reply.elapsedTime / 1000);
       const { method, correlationId, identity } = request;
-      logger.info({ method, route, operation, status: reply.statusCode, ms, correlationId, tokenId: identity?.tokenId }, 'request answered');
+      logger.info({ method, route, operation, status: reply.statusCode, ms, correlationId, actorId: identity?.actorId }, 'request answered');
     },
     refuse: (error, request, reply) =>
       sendAnswer(reply, problemAnswer(callersError(error, request, logger), request.correlationId)),

@@ -50,7 +50,7 @@ async function answerRequest(operation: RestOperation, request: FastifyRequest, 
   const key = operation.mutates ? idempotencyKeyFrom(request.headers['idempotency-key']) : undefined;
   const ask = () => askOwner(operation, input, callFrom(request, identity, key), dependencies);
   if (key === undefined) return ask();
-  const call = { tokenId: identity.tokenId, key, fingerprint: fingerprintOf(operation, input) };
+  const call = { actorId: identity.actorId, key, fingerprint: fingerprintOf(operation, input) };
   return once(dependencies, operation, call, () =>
     ask().catch((error: unknown) => problemAnswer(callersError(error, request, dependencies.logger), request.correlationId)),
   );
@@ -90,8 +90,8 @@ const partsOf = ({ params, query, body, headers }: FastifyRequest): RequestParts
   ifMatch: headers['if-match'],
 });
 
-const callFrom = ({ correlationId }: FastifyRequest, { tokenId, role }: Identity, idempotencyKey?: string): CallContext => ({
+const callFrom = ({ correlationId }: FastifyRequest, { actorId, role, userId, label }: Identity, idempotencyKey?: string): CallContext => ({
   correlationId,
-  actor: { kind: 'token', id: tokenId, role },
+  actor: { kind: 'token', id: actorId, role, userId, label },
   ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
 });

@@ -158,7 +158,7 @@ describe('many calls at once with one key', () => {
 
 describe('a gateway that dies within a call', () => {
   const operation = createRunnable as unknown as RestOperation;
-  const callOf = (key: string) => ({ tokenId: editor.id, key, fingerprint: fingerprintOf(operation, { workspace: gateway.workspace, ...body }) });
+  const callOf = (key: string) => ({ actorId: editor.id, key, fingerprint: fingerprintOf(operation, { workspace: gateway.workspace, ...body }) });
 
   test('holds the key until its lease ends, and then exactly one call takes over', async () => {
     const key = newKey();

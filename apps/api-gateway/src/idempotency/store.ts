@@ -9,7 +9,7 @@ import { whileReachable } from '../reachable.js';
 export const KEPT_MS = 24 * 3_600_000;
 const SWEEP_BATCH = 5_000;
 
-export type KeyedCall = { tokenId: string; key: string; fingerprint: string };
+export type KeyedCall = { actorId: string; key: string; fingerprint: string };
 
 /** Either this call has to be made, under a lease, or it was made before and this was its answer. */
 export type Claim = { kind: 'run'; lockedUntil: Date } | { kind: 'replay'; answer: Answer };
@@ -46,7 +46,7 @@ export class IdempotencyStore {
   async keep(call: KeyedCall, lockedUntil: Date, answer: Answer): Promise<void> {
     await whileReachable(
       this.database.prisma.idempotencyKey.updateMany({
-        where: { tokenId: call.tokenId, key: call.key, status: null, lockedUntil },
+        where: { actorId: call.actorId, key: call.key, status: null, lockedUntil },
         data: { status: answer.status, headers: answer.headers, body: answer.body },
       }),
     );
@@ -55,7 +55,7 @@ export class IdempotencyStore {
   /** Gives the key back: the call had no answer worth keeping, so the next one makes it anew. */
   async release(call: KeyedCall, lockedUntil: Date): Promise<void> {
     await whileReachable(
-      this.database.prisma.idempotencyKey.deleteMany({ where: { tokenId: call.tokenId, key: call.key, status: null, lockedUntil } }),
+      this.database.prisma.idempotencyKey.deleteMany({ where: { actorId: call.actorId, key: call.key, status: null, lockedUntil } }),
     );
   }
 
@@ -64,8 +64,8 @@ export class IdempotencyStore {
     let swept = 0;
     for (;;) {
       const { rowCount } = await this.database.pool.query(
-        `DELETE FROM idempotency_key WHERE (token_id, key) IN
-           (SELECT token_id, key FROM idempotency_key WHERE created_at <= $1 AND locked_until <= $2 LIMIT $3)`,
+        `DELETE FROM idempotency_key WHERE (actor_id, key) IN
+           (SELECT actor_id, key FROM idempotency_key WHERE created_at <= $1 AND locked_until <= $2 LIMIT $3)`,
         [this.clock.in(-KEPT_MS), this.clock.now(), SWEEP_BATCH],
       );
       swept += rowCount ?? 0;
@@ -74,27 +74,27 @@ export class IdempotencyStore {
   }
 
   /** One statement, so that of any number of calls at once exactly one gets the key. */
-  private async take({ tokenId, key, fingerprint }: KeyedCall, lockedUntil: Date): Promise<boolean> {
+  private async take({ actorId, key, fingerprint }: KeyedCall, lockedUntil: Date): Promise<boolean> {
     const { rowCount } = await whileReachable(
       this.database.pool.query(
-        `INSERT INTO idempotency_key (token_id, key, fingerprint, locked_until, created_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (token_id, key) DO UPDATE
+        `INSERT INTO idempotency_key (actor_id, key, fingerprint, locked_until, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (actor_id, key) DO UPDATE
            SET fingerprint = excluded.fingerprint, locked_until = excluded.locked_until, created_at = excluded.created_at,
                status = NULL, headers = NULL, body = NULL
            WHERE idempotency_key.locked_until <= $5
              AND (idempotency_key.created_at <= $6
                   OR (idempotency_key.status IS NULL AND idempotency_key.fingerprint = excluded.fingerprint))`,
-        [tokenId, key, fingerprint, lockedUntil, this.clock.now(), this.clock.in(-KEPT_MS)],
+        [actorId, key, fingerprint, lockedUntil, this.clock.now(), this.clock.in(-KEPT_MS)],
       ),
     );
     return rowCount === 1;
   }
 
-  private async read({ tokenId, key }: KeyedCall): Promise<Row | undefined> {
+  private async read({ actorId, key }: KeyedCall): Promise<Row | undefined> {
     const { rows } = await whileReachable(
       this.database.pool.query<Row>(
-        'SELECT fingerprint, status, headers, body, locked_until FROM idempotency_key WHERE token_id = $1 AND key = $2',
-        [tokenId, key],
+        'SELECT fingerprint, status, headers, body, locked_until FROM idempotency_key WHERE actor_id = $1 AND key = $2',
+        [actorId, key],
       ),
     );
     return rows[0];

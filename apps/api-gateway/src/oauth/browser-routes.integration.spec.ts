@@ -34,7 +34,7 @@ describe('the start of an authorisation', () => {
     expect(reply.headers.get('set-cookie')).toBe(`${cookieName({ state: 'abc', https: false })}=b%3D1%3B%20x; Path=/oauth; Max-Age=600; HttpOnly; SameSite=Lax`);
     expect(reply.headers.get('referrer-policy')).toBe('no-referrer');
     expect(reply.headers.get('cache-control')).toBe('no-store');
-    expect(gateway.responders.askedOf(startAuthorisation)).toMatchObject([{ input: { ticket: 'the-ticket' }, call: { actor: { kind: 'system' } } }]);
+    expect(gateway.responders.askedOf(startAuthorisation)).toMatchObject([{ input: { ticket: 'the-ticket' }, call: { actor: { kind: 'anonymous' } } }]);
   });
 
   test('sets a Secure cookie and asks for https from then on where the API is reached over https', async () => {

@@ -73,7 +73,7 @@ async function answerWith(
 
 function ask<O extends Operation>(bus: Bus, operation: O, input: z.input<O['input']>, { correlationId }: FastifyRequest): Promise<OutputOf<O>> {
   parseInput(operation, input);
-  const call: CallContext = { correlationId, actor: { kind: 'system', id: 'browser', role: 'operator' } };
+  const call: CallContext = { correlationId, actor: { kind: 'anonymous', id: 'browser', role: 'operator', userId: null, label: 'browser' } };
   return bus.ask(operation, input, call);
 }
 

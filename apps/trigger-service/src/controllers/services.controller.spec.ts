@@ -10,7 +10,7 @@ const triggerTypes = { push: { pickers: { repository: { field: 'repository', pic
 const adapter = { id: 'acme', label: 'Acme', triggerTypes } as unknown as Adapter;
 const registry = { get: () => adapter } as unknown as AdapterRegistry;
 const connections = { info: async () => ({ service: 'acme' }), http: async () => ({}) } as unknown as Connections;
-const call: CallContext = { correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'admin' } };
+const call: CallContext = { correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'admin', userId: null, label: 'test' } };
 
 const pick = (triggerType: string, picker: string) =>
   new ServicesController(registry, connections).pick({ workspace: 'w', connection: 'c', triggerType, picker }, call);

@@ -51,8 +51,8 @@ beforeEach(async () => {
     [ids.feed, ids.workspace, now],
   );
   await pool.query(
-    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status, status_since, attempts, version, created_at)
-     VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $1, 'x', $4, 'active', $5, 0, 1, $5)`,
+    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status, status_since, attempts, version, created_at, secret_version)
+     VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $1, 'x', $4, 'active', $5, 0, 1, $5, 1)`,
     [ids.subscription, ids.workspace, ids.feed, want, now],
   );
   await addTrigger(ids.trigger, 'enabled');

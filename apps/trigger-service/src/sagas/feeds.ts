@@ -87,12 +87,12 @@ export class Feeds {
     const remote = target.type.remote !== undefined;
     const { rows } = await tx.query<SubscriptionRow>(
       `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, connection_id, resource, key, secrets_enc,
-         want, applied, status, status_since, attempts, next_attempt_at, version, created_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 1, $13) RETURNING *`,
+         want, applied, status, status_since, attempts, next_attempt_at, version, created_at, secret_version, applied_secret)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 1, $13, 1, $15) RETURNING *`,
       [
         id, target.workspaceId, target.feedId, target.service, target.triggerType, target.connectionId, target.resource,
         this.keys.mint(), await this.vault.encrypt(JSON.stringify([secret]), where), JSON.stringify(target.want),
-        remote ? null : JSON.stringify(target.want), remote ? 'pending' : 'active', now, remote ? now : null,
+        remote ? null : JSON.stringify(target.want), remote ? 'pending' : 'active', now, remote ? now : null, remote ? null : 1,
       ],
     );
     await tx.query(

@@ -4,8 +4,8 @@ import { decryptAesGcm, encryptAesGcm } from './aes-gcm.js';
 import type { KeyRing } from './key-ring.js';
 import { VaultError } from './vault-error.js';
 
-/** Rings of symmetric keys: credentials of oauth-service, and the hook secrets that ingress reads. */
-export type SymmetricRing = 'oauth' | 'hooks';
+/** Rings of symmetric keys: credentials of oauth-service, hook secrets that ingress reads, what api-gateway keeps for people. */
+export type SymmetricRing = 'oauth' | 'hooks' | 'access';
 export type DataKey = { id: string; scope: string; key: Buffer };
 
 type Row = { id: string; scope: string; ring_key_id: string; wrapped: string };
