@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { countConnectionUses, VaneError, type CallContext, type ConnectionView } from '@vane/contracts';
+import { getConnectionUses, VaneError, type CallContext, type ConnectionView } from '@vane/contracts';
 import { Database, type Connection, pageOf, type PageInput } from '@vane/db';
 import { Bus } from '@vane/runtime';
 import { ConnectionStore } from './connection-store.js';
@@ -24,9 +24,9 @@ export class ConnectionsService {
   /** @throws VaneError `in_use` while triggers use it, or objects at the service are still to be removed with it */
   async delete(workspace: string, id: string, call: CallContext): Promise<void> {
     const { accountLabel } = await this.store.row(workspace, id);
-    const { triggers, tombstones } = await this.bus.ask(countConnectionUses, { workspace, connection: id }, call);
-    if (triggers > 0) {
-      throw new VaneError('in_use', `The connection "${accountLabel}" is used by ${counted(triggers, 'trigger')}. Delete ${triggers === 1 ? 'it' : 'them'} first.`);
+    const { triggerCount, tombstones } = await this.bus.ask(getConnectionUses, { workspace, connection: id }, call);
+    if (triggerCount > 0) {
+      throw new VaneError('in_use', `The connection "${accountLabel}" is used by ${counted(triggerCount, 'trigger')}. Delete ${triggerCount === 1 ? 'it' : 'them'} first.`);
     }
     if (tombstones > 0) {
       throw new VaneError(

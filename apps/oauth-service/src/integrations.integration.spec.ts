@@ -190,10 +190,10 @@ describe('giving an integration other hosts', () => {
 });
 
 describe('deleting a connection', () => {
-  const uses = { triggers: 0, tombstones: 0 };
+  const uses = { triggerCount: 0, triggers: [], subscriptions: 0, tombstones: 0, heldRuns: 0 };
 
   beforeAll(() => {
-    const subject = `${stage.bus.prefix}.rpc.trigger-service.triggers.count-by-connection`;
+    const subject = `${stage.bus.prefix}.rpc.trigger-service.triggers.by-connection`;
     stage.bus.connection().subscribe(subject, { callback: (_error, message) => void message.respond(JSON.stringify({ ok: true, output: uses })) });
   });
 
@@ -201,9 +201,9 @@ describe('deleting a connection', () => {
     const { id: integration } = await enterIntegration(stage, probe.id, server.url);
     const { id: connection } = await connect(stage, integration, newBrowser());
     const input = { workspace: stage.workspace, connection };
-    uses.triggers = 3;
+    uses.triggerCount = 3;
     await expect(stage.ask(deleteConnection, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('3 triggers') });
-    Object.assign(uses, { triggers: 0, tombstones: 1 });
+    Object.assign(uses, { triggerCount: 0, tombstones: 1 });
     await expect(stage.ask(deleteConnection, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('1 subscription') });
     uses.tombstones = 0;
     await expect(stage.ask(deleteConnection, input)).resolves.toEqual({ ok: true });

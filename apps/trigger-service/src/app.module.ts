@@ -6,6 +6,7 @@ import {
   Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule,
 } from '@vane/runtime';
 import type { TriggerSettings } from './config.js';
+import { ConnectionUsesReader } from './connection-uses.js';
 import { Connections } from './connections.js';
 import { ActivityController } from './controllers/activity.controller.js';
 import { RunnablesController } from './controllers/runnables.controller.js';
@@ -62,6 +63,11 @@ const domain = (settings: TriggerSettings) => [
     provide: TriggerPlans,
     inject: [AdapterRegistry, Connections],
     useFactory: (adapters: AdapterRegistry, uses: Connections) => new TriggerPlans(adapters, uses),
+  },
+  {
+    provide: ConnectionUsesReader,
+    inject: [Database, TriggerPlans],
+    useFactory: (database: Database, plans: TriggerPlans) => new ConnectionUsesReader(database, plans),
   },
   { provide: SubscriptionRows, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new SubscriptionRows(database, clock) },
   { provide: Feeds, inject: [Vault, HookKeys, Clock], useFactory: (vault: Vault, keys: HookKeys, clock: Clock) => new Feeds(vault, keys, clock) },

@@ -236,13 +236,22 @@ export const sweepSubscriptions = defineOperation({
   output: z.object({ settled: z.number().int(), more: z.boolean() }),
 });
 
-/** Asked by oauth-service before a connection is deleted. */
-export const countConnectionUses = defineOperation({
-  name: 'triggers.count-by-connection',
+/** What works as a connection: asked by oauth-service before it is changed or removed, and when its grant is dead. */
+export const getConnectionUses = defineOperation({
+  name: 'triggers.by-connection',
   owner: 'trigger-service',
-  summary: 'How many triggers and tombstones use a connection',
+  summary: 'The triggers, subscriptions and held runs of a connection',
   access: 'internal',
   input: z.object({ workspace: ref, connection: ref }),
-  output: z.object({ triggers: z.number().int(), tombstones: z.number().int() }),
+  output: z.object({
+    triggerCount: z.number().int(),
+    /** The oldest 100; `scopes` are those that its trigger type needs. */
+    triggers: z.array(z.object({ id: id('trigger'), name: label, type: slug, status: z.enum(TRIGGER_STATUSES), scopes: z.array(z.string()) })),
+    /** Objects that the service holds for us, without those whose removal is owed. */
+    subscriptions: z.number().int(),
+    /** Removals that the service still owes us. */
+    tombstones: z.number().int(),
+    heldRuns: z.number().int(),
+  }),
 });
-
+export type ConnectionUses = z.infer<typeof getConnectionUses.output>;

@@ -3,6 +3,7 @@ import * as contracts from '@vane/contracts';
 import type { CallContext, InputOf } from '@vane/contracts';
 import { Database, pageOf, type PageQuery } from '@vane/db';
 import { Handles } from '@vane/runtime';
+import { ConnectionUsesReader } from '../connection-uses.js';
 import { Sweeper } from '../sagas/sweeper.js';
 import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
 import { Triggers } from '../triggers.js';
@@ -14,6 +15,7 @@ export class TriggersController {
     @Inject(TriggerViews) private readonly views: TriggerViews,
     @Inject(Sweeper) private readonly sweeper: Sweeper,
     @Inject(Database) private readonly database: Database,
+    @Inject(ConnectionUsesReader) private readonly uses: ConnectionUsesReader,
   ) {}
 
   @Handles(contracts.createTrigger)
@@ -81,13 +83,8 @@ export class TriggersController {
     return this.sweeper.sweep(input.limit);
   }
 
-  @Handles(contracts.countConnectionUses)
-  async countConnectionUses(input: InputOf<typeof contracts.countConnectionUses>) {
-    const scoped = this.database.forWorkspace(input.workspace);
-    const [triggers, tombstones] = await Promise.all([
-      scoped.trigger.count({ where: { connectionId: input.connection } }),
-      scoped.subscription.count({ where: { connectionId: input.connection, status: 'removing' } }),
-    ]);
-    return { triggers, tombstones };
+  @Handles(contracts.getConnectionUses)
+  connectionUses(input: InputOf<typeof contracts.getConnectionUses>) {
+    return this.uses.of(input.workspace, input.connection);
   }
 }
