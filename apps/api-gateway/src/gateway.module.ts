@@ -7,6 +7,8 @@ import { Tokens } from './access/tokens.js';
 import { Workspaces } from './access/workspaces.js';
 import type { GatewaySettings } from './config.js';
 import { IdempotencyStore } from './idempotency/store.js';
+import { NotificationStore } from './notifications/notification-store.js';
+import { Notifications } from './notifications/notifications.controller.js';
 
 const SWEEP_EVERY_MS = 3_600_000;
 
@@ -23,11 +25,12 @@ export class GatewayModule implements OnApplicationBootstrap {
     return {
       module: GatewayModule,
       imports: [RuntimeModule.forApp('api-gateway', settings, clock)],
-      controllers: [Workspaces, Tokens],
+      controllers: [Workspaces, Tokens, Notifications],
       providers: [
         Authenticator,
         Authoriser,
         IdempotencyStore,
+        NotificationStore,
         // As part of the module, because filters added to the app are not seen by handlers that are already connected.
         {
           provide: Database,

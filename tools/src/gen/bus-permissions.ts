@@ -1,4 +1,4 @@
-import { APPS, connectionChanged, finishAuthorisation, getAccessToken, getConnection, getConnectionUses, OPERATIONS, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
+import { APPS, connectionChanged, finishAuthorisation, getAccessToken, getConnection, getConnectionUses, OPERATIONS, postNotification, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
 
 type Needs = { asks: readonly Operation[]; tells: readonly Signal[]; hears: readonly Signal[]; jetstream: 'writes' | 'reads' | 'no' };
@@ -19,8 +19,8 @@ const NEEDS: Record<AppName, Needs> = {
     asks: [...OPERATIONS.filter((operation) => operation.http !== undefined), startAuthorisation, finishAuthorisation],
     tells: [], hears: [], jetstream: 'no',
   },
-  'oauth-service': { asks: [getConnectionUses], tells: [connectionChanged], hears: [], jetstream: 'no' },
-  'trigger-service': { asks: [getAccessToken, getConnection], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
+  'oauth-service': { asks: [getConnectionUses, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },
+  'trigger-service': { asks: [getAccessToken, getConnection, postNotification], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
   'webhook-ingress': { asks: [], tells: [], hears: [subscriptionChanged], jetstream: 'writes' },
   'sync-worker': { asks: scheduled, tells: [], hears: [], jetstream: 'no' },
   'run-worker': { asks: [], tells: [], hears: [], jetstream: 'no' },
