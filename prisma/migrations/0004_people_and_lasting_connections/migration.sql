@@ -243,6 +243,12 @@ CREATE INDEX "audit_entry_workspace_id_id_idx" ON "audit_entry"("workspace_id", 
 CREATE INDEX "audit_entry_workspace_id_target_id_id_idx" ON "audit_entry"("workspace_id", "target_id", "id");
 
 -- CreateIndex
+CREATE INDEX "audit_entry_workspace_id_actor_id_id_idx" ON "audit_entry"("workspace_id", "actor_id", "id");
+
+-- CreateIndex
+CREATE INDEX "audit_entry_workspace_id_user_id_id_idx" ON "audit_entry"("workspace_id", "user_id", "id");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "notification_workspace_id_dedupe_key_key" ON "notification"("workspace_id", "dedupe_key");
 
 -- CreateIndex
