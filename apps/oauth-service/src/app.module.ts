@@ -11,6 +11,7 @@ import { IntegrationsService } from './integrations.service.js';
 import { OAuthClient } from './oauth-client.js';
 import { AuthorisationsController, ConnectionsController, IntegrationsController } from './operations.controller.js';
 import { PublicUrls } from './public-urls.js';
+import { RefreshTimes } from './refresh-times.js';
 import { ServiceCatalog } from './service-catalog.js';
 import { RefreshReport, TokenRefresher } from './token-refresher.js';
 import { TokensService } from './tokens.service.js';
@@ -39,6 +40,7 @@ export class AppModule {
       module: AppModule,
       imports: [RuntimeModule.forApp('oauth-service', settings, clock)],
       providers: [
+        { provide: RefreshTimes, useValue: new RefreshTimes(settings.VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS) },
         { provide: PublicUrls, useValue: new PublicUrls(settings.VANE_API_URL) },
         {
           provide: Database,

@@ -5,11 +5,9 @@ import { Database, isUniqueViolation, Vault, type Connection, type Integration, 
 import type { OAuthProfile } from '@vane/kit';
 import { Clock } from '@vane/runtime';
 import type { IssuedTokens } from './oauth-party.js';
+import { RefreshTimes } from './refresh-times.js';
 
 export type ConnectionRow = Connection & { integration: Integration };
-
-/** Longer than a token request may take, shorter than callers wait; the difference allows for clocks that disagree. */
-export const LEASE_MS = 12_000;
 
 export type Lease = {
   owner: string;
@@ -38,6 +36,7 @@ export class ConnectionStore {
     private readonly database: Database,
     private readonly vault: Vault,
     private readonly clock: Clock,
+    private readonly times: RefreshTimes,
   ) {}
 
   /** @throws VaneError `not_found` */
@@ -81,7 +80,7 @@ export class ConnectionStore {
         status: 'active',
         OR: [{ leaseUntil: null }, { leaseUntil: { lte: now } }],
       },
-      data: { leaseOwner: owner, leaseUntil: this.clock.in(LEASE_MS) },
+      data: { leaseOwner: owner, leaseUntil: this.clock.in(this.times.leaseMs) },
       select: { refreshIntentAt: true },
     });
     return taken && { owner, unansweredSince: taken.refreshIntentAt };

@@ -4,6 +4,7 @@ import { Clock, EgressClient, EgressError, hostUrl } from '@vane/runtime';
 import * as oauth from 'oauth4webapi';
 import { askIdentity, type Identity } from './identity.js';
 import type { IssuedTokens, OAuthParty } from './oauth-party.js';
+import { RefreshTimes } from './refresh-times.js';
 import { cleanWords } from './secrets.js';
 import { conformingAnswer } from './token-answer.js';
 import { TokenFailure } from './token-failure.js';
@@ -22,9 +23,6 @@ export class AuthorisationRefused extends Error {
   }
 }
 
-/** The whole of a token request ends within this; shorter than the refresh lease. */
-export const TOKEN_REQUEST_MS = 8_000;
-
 /** Ten years: what some services write for tokens that do not expire is beyond what a date can hold. */
 const LONGEST_LIFETIME_S = 10 * 365 * 24 * 60 * 60;
 
@@ -39,8 +37,9 @@ export class OAuthClient {
   constructor(
     private readonly egress: EgressClient,
     private readonly clock: Clock,
+    times: RefreshTimes,
   ) {
-    this.fetch = egress.fetchWith({ timeoutMs: TOKEN_REQUEST_MS, maxResponseBytes: 1_000_000 });
+    this.fetch = egress.fetchWith({ timeoutMs: times.requestMs, maxResponseBytes: 1_000_000 });
   }
 
   newVerifier(): string {

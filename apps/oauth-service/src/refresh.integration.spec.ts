@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { getAccessToken, getConnection, refreshDueTokens, updateIntegration } from '@vane/contracts';
 import type { OAuthProfile } from '@vane/kit';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
-import { LEASE_MS } from './connection-store.js';
 import { newBrowser } from './fixtures/browser.js';
 import { connect, enterIntegration, openStage, registryOf, until, type Stage } from './fixtures/oauth-stage.js';
+import { RefreshTimes } from './refresh-times.js';
 import { json, openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
 const variant = (id: string, more: Partial<OAuthProfile>) => ({ ...probe, id, oauth: { ...probe.oauth!, ...more } });
@@ -236,7 +236,7 @@ describe('a service in trouble', () => {
     stage.clock.advance(HOUR);
     const began = performance.now();
     await expect(token()).rejects.toMatchObject({ code: 'service_unavailable', message: expect.stringContaining('could not be asked') });
-    expect(performance.now() - began).toBeLessThan(LEASE_MS);
+    expect(performance.now() - began).toBeLessThan(new RefreshTimes().leaseMs);
     expect((await row()).refreshIntentAt).not.toBeNull();
   });
 

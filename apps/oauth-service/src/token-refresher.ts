@@ -5,8 +5,9 @@ import { Bus, Clock, Logger, Metrics } from '@vane/runtime';
 import type { Counter } from 'prom-client';
 import { ConnectionStore, type ConnectionRow, type Lease } from './connection-store.js';
 import { IntegrationsService } from './integrations.service.js';
-import { OAuthClient, TOKEN_REQUEST_MS } from './oauth-client.js';
+import { OAuthClient } from './oauth-client.js';
 import type { IssuedTokens, OAuthParty } from './oauth-party.js';
+import { RefreshTimes } from './refresh-times.js';
 import { TokenFailure } from './token-failure.js';
 
 /** What became of a refresh; `busy`: another process is at it. All but `busy` mean that the row has changed. */
@@ -61,6 +62,7 @@ export class TokenRefresher {
     private readonly client: OAuthClient,
     private readonly clock: Clock,
     private readonly report: RefreshReport,
+    private readonly times: RefreshTimes,
   ) {}
 
   /** @throws VaneError when the service gave no token and may give one later, or after the integration is corrected */
@@ -68,7 +70,7 @@ export class TokenRefresher {
     const lease = await this.store.lease(row);
     if (!lease) return 'busy';
     const { party, refreshToken } = await this.prepare(row, lease);
-    if (!(await this.store.declareIntent(row, lease, TOKEN_REQUEST_MS))) {
+    if (!(await this.store.declareIntent(row, lease, this.times.requestMs))) {
       await this.store.release(row, lease);
       return 'busy';
     }

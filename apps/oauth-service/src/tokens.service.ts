@@ -4,6 +4,7 @@ import { VaneError, type getAccessToken, type InputOf, type OutputOf, type refre
 import { Clock } from '@vane/runtime';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { hostsOf } from './integrations.service.js';
+import { RefreshTimes } from './refresh-times.js';
 import { ServiceCatalog } from './service-catalog.js';
 import { RefreshReport, TokenRefresher, type RefreshOutcome } from './token-refresher.js';
 
@@ -11,10 +12,6 @@ type AccessToken = OutputOf<typeof getAccessToken>;
 
 /** A token that ends sooner than this is refreshed before it is handed out. */
 const EXPIRES_SOON_MS = 60_000;
-/** Longer than a lease, so that a waiting caller outlives a holder that died; shorter than the operation's deadline. */
-const WAIT_MS = 20_000;
-/** A caller who has waited this long starts no refresh any more: its answer would come after the operation's deadline. */
-const START_WITHIN_MS = 16_000;
 const POLL_MS = 120;
 const PARALLEL_REFRESHES = 8;
 /** After this much of a batch no further refresh is started, so that the last one ends within the operation's deadline. */
@@ -29,6 +26,7 @@ export class TokensService {
     private readonly catalog: ServiceCatalog,
     private readonly clock: Clock,
     private readonly report: RefreshReport,
+    private readonly times: RefreshTimes,
   ) {}
 
   /** @throws VaneError `not_found`, `connection_auth_required`, `oauth_exchange_failed`, `service_unavailable` */
@@ -48,10 +46,10 @@ export class TokensService {
         throw this.pausedError(row, paused);
       }
       const waited = performance.now() - began;
-      const outcome = waited < START_WITHIN_MS ? await this.attempt(row, usable) : 'busy';
+      const outcome = waited < this.times.startWithinMs ? await this.attempt(row, usable) : 'busy';
       if (outcome === 'failed') return this.handOut(row);
       if (outcome !== 'busy') continue;
-      if (waited >= WAIT_MS) {
+      if (waited >= this.times.waitMs) {
         if (usable) return this.handOut(row);
         throw new VaneError('service_unavailable', 'The token of this connection is still being refreshed. Try again shortly.', { retryAfterMs: 5_000 });
       }

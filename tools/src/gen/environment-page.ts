@@ -24,6 +24,7 @@ const SETTINGS: Record<string, string> = {
   VANE_EGRESS_ALLOW: 'Private addresses that outgoing calls may reach all the same, separated by commas.',
   VANE_EXTRA_ADAPTERS: 'Paths of further adapters, separated by commas.',
   VANE_API_GATEWAY_MAX_WAIT_MS: 'Longest time a caller is kept waiting, in milliseconds.',
+  VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: 'Longest token request, in milliseconds; the refresh lease is half as long again.',
   VANE_RUN_CONCURRENCY: 'Runs that one run-worker has in hand at once.',
   VANE_SCRIPT_PROCESSES: 'Scripts that one run-worker runs at once.',
   LOG_LEVEL: 'fatal, error, warn, info, debug, trace or silent.',
