@@ -33,6 +33,8 @@ export class IntegrationsService {
       name: input.name,
       clientId: input.clientId,
       clientSecretEnc: await this.vault.encrypt(input.clientSecret, secretPlace({ id, workspaceId: input.workspace })),
+      secretState: 'unproven',
+      secretChangedAt: now,
       hosts,
       version: 1,
       createdAt: now,

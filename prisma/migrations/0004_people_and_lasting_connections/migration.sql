@@ -25,11 +25,15 @@ ADD COLUMN     "owner_id" TEXT NOT NULL;
 -- AlterTable
 -- Connections made before are shared with their workspace. Of those that need authorising nobody was told.
 ALTER TABLE "connection" ADD COLUMN     "disconnect_at" TIMESTAMPTZ(3),
+ADD COLUMN     "disconnect_force" BOOLEAN NOT NULL DEFAULT false,
+ADD COLUMN     "disconnect_tries" INTEGER NOT NULL DEFAULT 0,
+ADD COLUMN     "disconnect_triggers" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "name" TEXT,
 ADD COLUMN     "notice_due" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "owner_id" TEXT NOT NULL DEFAULT '',
 ADD COLUMN     "reason_code" TEXT,
 ADD COLUMN     "rejected_before" BOOLEAN NOT NULL DEFAULT false,
+ADD COLUMN     "revoke_until" TIMESTAMPTZ(3),
 ADD COLUMN     "status_since" TIMESTAMPTZ(3),
 ADD COLUMN     "version" INTEGER NOT NULL DEFAULT 1;
 UPDATE "connection" SET "status_since" = "updated_at", "notice_due" = ("status" = 'auth_required'),
@@ -41,8 +45,14 @@ ALTER TABLE "connection" ALTER COLUMN "notice_due" DROP DEFAULT, ALTER COLUMN "o
 ALTER TABLE "idempotency_key" RENAME COLUMN "token_id" TO "actor_id";
 
 -- AlterTable
+-- What connections were made with, the service has accepted.
 ALTER TABLE "integration" ADD COLUMN     "previous_secret_enc" TEXT,
+ADD COLUMN     "secret_changed_at" TIMESTAMPTZ(3),
+ADD COLUMN     "secret_state" TEXT,
 ALTER COLUMN "workspace_id" DROP NOT NULL;
+UPDATE "integration" SET "secret_changed_at" = "updated_at",
+  "secret_state" = CASE WHEN EXISTS (SELECT 1 FROM "connection" WHERE "connection"."integration_id" = "integration"."id") THEN 'proven' ELSE 'unproven' END;
+ALTER TABLE "integration" ALTER COLUMN "secret_changed_at" SET NOT NULL, ALTER COLUMN "secret_state" SET NOT NULL;
 
 -- AlterTable
 ALTER TABLE "subscription" ADD COLUMN     "applied_secret" INTEGER,
@@ -312,6 +322,7 @@ CREATE INDEX "audit_entry_at_idx" ON "audit_entry" USING brin ("at");
 
 ALTER TABLE "connection" DROP CONSTRAINT "connection_status_check";
 ALTER TABLE "connection" ADD CONSTRAINT "connection_status_check" CHECK ("status" IN ('active', 'auth_required', 'disconnecting'));
+ALTER TABLE "integration" ADD CONSTRAINT "integration_secret_state_check" CHECK ("secret_state" IN ('proven', 'unproven', 'refused'));
 ALTER TABLE "membership" ADD CONSTRAINT "membership_role_check" CHECK ("role" IN ('admin', 'editor', 'operator'));
 ALTER TABLE "invitation" ADD CONSTRAINT "invitation_role_check" CHECK ("role" IN ('admin', 'editor', 'operator'));
 ALTER TABLE "notification" ADD CONSTRAINT "notification_severity_check" CHECK ("severity" IN ('info', 'warning', 'critical'));
