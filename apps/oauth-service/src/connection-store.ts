@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { VaneError } from '@vane/contracts';
-import { Database, isUniqueViolation, Vault, type Connection, type Integration, type Prisma } from '@vane/db';
+import { Database, isUniqueViolation, Vault, type Connection, type Integration, type ScopedPrisma } from '@vane/db';
 import type { OAuthProfile } from '@vane/kit';
 import { Clock } from '@vane/runtime';
 import type { IssuedTokens } from './oauth-party.js';
@@ -177,9 +178,7 @@ export class ConnectionStore {
     const id = existing?.id ?? grant.id;
     const columns = await this.grantColumns({ id, workspaceId }, grant);
     return this.database.forWorkspace(workspaceId).$transaction(async (tx) => {
-      // Changes nothing, but holds the row against a change of its hosts until the grant is stored.
-      const held = { where: { id: integration.id, hosts: { equals: integration.hosts as Prisma.InputJsonObject } }, data: { service } };
-      if ((await tx.integration.updateMany(held)).count === 0) throw movedMeanwhile();
+      if (!(await holdIntegration(tx, integration))) throw movedMeanwhile();
       if (existing) {
         const { generation } = existing;
         const { count } = await tx.connection.updateMany({ where: { id, generation }, data: { ...columns, generation: generation + 1 } });
@@ -225,6 +224,14 @@ export class ConnectionStore {
 export const unauthorised = (reason: string, now: Date) => ({
   status: 'auth_required' as const, statusSince: now, reason, noticeDue: true, refreshAt: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, updatedAt: now,
 });
+
+/** Keeps client and hosts of an integration as they are for the rest of the transaction; false when they are others by now. */
+async function holdIntegration(tx: Pick<ScopedPrisma, 'integrationUse'>, { id, clientId, hosts }: Integration): Promise<boolean> {
+  // Changes nothing, but waits for, and then holds off, whoever changes the integration: they lock its uses too.
+  await tx.integrationUse.updateMany({ where: { integrationId: id }, data: { integrationId: id } });
+  const use = await tx.integrationUse.findFirst({ where: { integrationId: id }, include: { integration: true } });
+  return use !== null && use.integration.clientId === clientId && isDeepStrictEqual(use.integration.hosts, hosts);
+}
 
 const movedMeanwhile = (): VaneError =>
   new VaneError('oauth_state_invalid', 'The integration was changed during the authorisation. Start to connect the account again.');

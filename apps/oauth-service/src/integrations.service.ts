@@ -79,6 +79,7 @@ export class IntegrationsService {
     const cutOff = await this.database.forWorkspace(workspace).$transaction(async (tx) => {
       const { count } = before.version === ifMatch ? await tx.integration.updateMany({ where: { id, version: ifMatch }, data }) : { count: 0 };
       if (count === 0) throw changedMeanwhile(ifMatch);
+      await tx.integrationUse.updateMany({ where: { integrationId: id }, data: { integrationId: id } });
       // What refused refreshes may be mended now, so they need not wait out their pause.
       await tx.connection.updateMany({ where: { integrationId: id, refreshFailures: { gt: 0 } }, data: { refreshFailures: 0, refreshAt: now } });
       if (!moved) return [];
