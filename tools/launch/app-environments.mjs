@@ -13,7 +13,7 @@ import { variableSuffix } from './ports.mjs';
  * @type {Record<AppName, Needs>}
  */
 export const appNeeds = {
-  'api-gateway': { urls: ['database', 'nats'], secrets: ['VANE_BOOTSTRAP_TOKEN'] },
+  'api-gateway': { urls: ['database', 'nats'], secrets: ['VANE_BOOTSTRAP_TOKEN', 'VANE_KEYS_ACCESS'] },
   'webhook-ingress': {
     urls: ['database', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'],
   },

@@ -3,7 +3,7 @@ import { appEnvironments, appNames, parseScale } from './app-environments.mjs';
 
 const settings = {
   environment: {
-    VANE_KEYS_OAUTH: 'oauth ring', VANE_KEYS_HOOKS: 'hook ring', VANE_KEYS_DATA_PUBLIC: 'public half',
+    VANE_KEYS_OAUTH: 'oauth ring', VANE_KEYS_HOOKS: 'hook ring', VANE_KEYS_ACCESS: 'access ring', VANE_KEYS_DATA_PUBLIC: 'public half',
     VANE_KEYS_DATA_PRIVATE: 'private half', VANE_INGRESS_KEY_SECRET: 'ingress secret', VANE_BOOTSTRAP_TOKEN: 'first token',
   },
 };
@@ -18,6 +18,7 @@ describe('each key reaches only the apps that need it', () => {
   it.each([
     ['VANE_KEYS_OAUTH', ['oauth-service']],
     ['VANE_KEYS_HOOKS', ['trigger-service', 'webhook-ingress']],
+    ['VANE_KEYS_ACCESS', ['api-gateway']],
     ['VANE_KEYS_DATA_PUBLIC', ['trigger-service', 'webhook-ingress']],
     ['VANE_KEYS_DATA_PRIVATE', ['run-worker']],
     ['VANE_INGRESS_KEY_SECRET', ['trigger-service', 'webhook-ingress']],

@@ -22,7 +22,7 @@ it.each(APPS)('whatever %s lets one set reaches it when it is set for ./vane', a
 
 it.each(APPS)('%s is given no server that it has no setting for', async (app) => {
   const names = await settingsOf(app);
-  const required = { VANE_BOOTSTRAP_TOKEN: 'x', VANE_KEYS_HOOKS: 'x', VANE_KEYS_OAUTH: 'x', VANE_KEYS_DATA_PUBLIC: 'x', VANE_KEYS_DATA_PRIVATE: 'x', VANE_INGRESS_KEY_SECRET: 'x' };
+  const required = { VANE_BOOTSTRAP_TOKEN: 'x', VANE_KEYS_HOOKS: 'x', VANE_KEYS_ACCESS: 'x', VANE_KEYS_OAUTH: 'x', VANE_KEYS_DATA_PUBLIC: 'x', VANE_KEYS_DATA_PRIVATE: 'x', VANE_INGRESS_KEY_SECRET: 'x' };
   const environment = appEnvironments({ environment: required }, urls, ports, {})[app];
   const servers = ['VANE_DATABASE_URL', 'VANE_REDIS_URL', 'VANE_NATS_URL'];
   expect(servers.filter((name) => name in environment)).toEqual(servers.filter((name) => names.includes(name)));

@@ -17,7 +17,7 @@ import { hasCrashed, isUp, startSupervisor, stopSupervisor, waitReady } from './
  * @typedef {Awaited<ReturnType<typeof readSettings>>} Settings
  */
 
-const ringVariables = ['VANE_KEYS_OAUTH', 'VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PRIVATE'];
+const ringVariables = ['VANE_KEYS_OAUTH', 'VANE_KEYS_HOOKS', 'VANE_KEYS_ACCESS', 'VANE_KEYS_DATA_PRIVATE'];
 
 /**
  * The database of this installation. The one called `vane` may belong to another checkout on this machine, whose keys

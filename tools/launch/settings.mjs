@@ -24,6 +24,7 @@ async function complete(environment, dataKeys) {
   const generators = {
     VANE_KEYS_OAUTH: keyRing,
     VANE_KEYS_HOOKS: keyRing,
+    VANE_KEYS_ACCESS: keyRing,
     VANE_INGRESS_KEY_SECRET: secret,
     VANE_BOOTSTRAP_TOKEN: () => `vat_${randomBytes(32).toString('base64url')}`,
   };

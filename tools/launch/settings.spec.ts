@@ -16,7 +16,7 @@ it('the first read makes every secret, in a file that only its owner may read', 
   expect(settings.created).toBe(true);
   expect(statSync(join(dir, 'settings.json')).mode & 0o777).toBe(0o600);
   const { environment } = settings;
-  for (const name of ['VANE_KEYS_OAUTH', 'VANE_KEYS_HOOKS']) {
+  for (const name of ['VANE_KEYS_OAUTH', 'VANE_KEYS_HOOKS', 'VANE_KEYS_ACCESS']) {
     expect(environment[name]).toMatch(/^k1:/);
     expect(Buffer.from(environment[name]!.slice(3), 'base64')).toHaveLength(32);
   }
