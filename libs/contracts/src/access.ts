@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation, ROLES } from './operation.js';
-import { done, id, instant, label, page, pageQuery, ref } from './scalars.js';
+import { done, id, instant, label, page, pageQuery, ref, shownSecret } from './scalars.js';
 
 export const workspaceView = z
   .object({ id: id('workspace'), name: label, createdAt: instant })
@@ -60,7 +60,7 @@ export const createToken = defineOperation({
     role: z.enum(['operator', 'editor', 'admin']),
     expiresAt: instant.nullish(),
   }),
-  output: tokenView.extend({ token: z.string() }).meta({ id: 'CreatedApiToken' }),
+  output: tokenView.extend({ token: shownSecret() }).meta({ id: 'CreatedApiToken' }),
 });
 
 export const listTokens = defineOperation({

@@ -11,6 +11,7 @@ export * from './access.js';
 export * from './activity.js';
 export * from './connections.js';
 export * from './errors.js';
+export * from './masking.js';
 export * from './messages.js';
 export * from './notifications.js';
 export * from './operation.js';

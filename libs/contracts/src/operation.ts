@@ -28,6 +28,11 @@ export type HttpBinding<Output> = {
    * replayed answer has null in their place.
    */
   revealsSecret?: readonly string[];
+  /**
+   * Name of a list whose pages the gateway asks for, one after the other, to answer them as one CSV document. The input is
+   * the list's without its paging. Such an operation has no handler.
+   */
+  csvOf?: string;
 };
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { done, id, ifMatch, instant, label, page, pageQuery, ref, text, webUrl } from './scalars.js';
+import { done, id, ifMatch, instant, label, page, pageQuery, ref, secretText, shownSecret, text, webUrl } from './scalars.js';
 
 export const RUNNABLE_KINDS = ['script', 'http'] as const;
 
@@ -59,7 +59,7 @@ export const createRunnable = defineOperation({
   http: { method: 'POST', path: '/workspaces/{workspace}/runnables', status: 201, revealsSecret: ['secret'] },
   input: z.object({ workspace: ref, name: label, spec: runnableSpec, retry: retryPolicy.default(defaultRetry) }),
   output: runnableView
-    .extend({ secret: z.string().nullable().describe('Standard Webhooks secret (whsec_...) that receivers verify calls with') })
+    .extend({ secret: shownSecret().nullable().describe('Standard Webhooks secret (whsec_...) that receivers verify calls with') })
     .meta({ id: 'CreatedRunnable' }),
 });
 
@@ -122,7 +122,7 @@ export const putSecret = defineOperation({
   summary: 'Set a secret that runnables read as ctx.secrets.NAME; it is never shown again',
   access: 'editor',
   http: { method: 'PUT', path: '/workspaces/{workspace}/secrets/{name}' },
-  input: z.object({ workspace: ref, name: secretName, value: text().min(1).max(20_000) }),
+  input: z.object({ workspace: ref, name: secretName, value: secretText().min(1).max(20_000) }),
   output: secretView,
 });
 

@@ -36,6 +36,15 @@ const NOT_STORABLE = 'holds a character that cannot be stored (NUL or half of a 
 /** Every text that a caller gives. */
 export const text = () => z.string().refine(storable, NOT_STORABLE);
 
+/** A password field in forms and in OpenAPI, and masked wherever a call is recorded. */
+const SECRET = { format: 'password' } as const;
+
+/** A secret that a caller gives, and that is never shown again. */
+export const secretText = () => text().meta({ ...SECRET, writeOnly: true });
+
+/** A secret that is shown to whoever may use it, or a URL whose last part is one. */
+export const shownSecret = () => z.string().meta(SECRET);
+
 /** An absolute URL that a caller gives. */
 export const webUrl = () => z.url({ protocol: /^https?$/ }).refine(storable, NOT_STORABLE);
 
