@@ -1,13 +1,10 @@
 import type { z } from 'zod';
 import type { httpSpec } from '@vane/contracts';
-import { EgressError, type Clock, type EgressClient, type EgressErrorCode, type EgressResponse } from '@vane/runtime';
-import { Webhook } from 'standardwebhooks';
+import { EgressError, postSigned, retryAfter, type Clock, type EgressClient, type EgressErrorCode, type EgressResponse } from '@vane/runtime';
 import { failed, MAX_DELAY_MS, type AttemptOutcome } from './outcome.js';
 import type { RunDetails } from './run-details.js';
 import type { Claim } from './run-store.js';
 
-/** As much of a target's answer as is kept. */
-const MAX_ANSWER_BYTES = 64 * 1024;
 /** Client errors that pass by themselves: timeout, conflict, too early, too many requests (RFC 9110, 8470, 6585). */
 const PASSING_STATUSES = new Set([408, 409, 425, 429]);
 /** Failures that another attempt repeats: the URL itself is at fault. */
@@ -25,9 +22,8 @@ export type HttpCall = {
 };
 
 /**
- * Posts an event to a URL of the user's as Standard Webhooks describes it
- * (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md). `webhook-id` is the id of
- * the run, the same in every attempt, so that the target can tell a repeat.
+ * Posts an event to a URL of the user's, signed. `webhook-id` is the id of the run, the same in every attempt, so that the
+ * target can tell a repeat.
  */
 export class HttpTarget {
   constructor(
@@ -39,23 +35,9 @@ export class HttpTarget {
   async run(call: HttpCall): Promise<AttemptOutcome> {
     const body = bodyOf(call);
     const now = this.clock.now();
-    const signature = new Webhook(call.secret).sign(call.claim.runId, now, body);
     try {
-      const answer = await this.egress.request(call.spec.url, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          'user-agent': 'Vane',
-          'webhook-id': call.claim.runId,
-          'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-          'webhook-signature': signature,
-        },
-        body,
-        timeoutMs: call.spec.timeoutMs,
-        maxResponseBytes: MAX_ANSWER_BYTES,
-        onTooLarge: 'truncate',
-        redirect: 'error',
-        signal: call.signal,
+      const answer = await postSigned(this.egress, {
+        url: call.spec.url, secret: call.secret, id: call.claim.runId, body, now, timeoutMs: call.spec.timeoutMs, signal: call.signal,
       });
       return judgeAnswer(answer, this.clock.now());
     } catch (error) {
@@ -83,7 +65,7 @@ export function judgeAnswer({ status, headers, body, truncated }: EgressResponse
   const result = { status, body: body.toString('utf8'), ...(truncated ? { truncated } : {}) };
   if (status >= 200 && status < 300) return { kind: 'succeeded', result, logs: '' };
   const retry = status >= 500 || PASSING_STATUSES.has(status);
-  const retryAfterMs = retry ? retryAfter(headers['retry-after'], now) : undefined;
+  const retryAfterMs = retry ? retryAfter(headers['retry-after'], now, MAX_DELAY_MS) : undefined;
   const message = retry
     ? `The target answered ${status}.`
     : `The target answered ${status}, which says that trying again will not help. Fix the target or its URL and replay the run.`;
@@ -95,11 +77,4 @@ export function judgeAnswer({ status, headers, body, truncated }: EgressResponse
 /** What it means that there was no answer. */
 export function judgeEgressError({ code, message }: EgressError): AttemptOutcome {
   return failed({ fault: 'target', code, message, retry: !FINAL_EGRESS_CODES.has(code) });
-}
-
-/** Retry-After in seconds or as a date (RFC 9110 section 10.2.3), in milliseconds from now, an hour at most. */
-export function retryAfter(header: string | undefined, now: Date): number | undefined {
-  if (header === undefined) return undefined;
-  const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now.getTime();
-  return Number.isNaN(ms) ? undefined : Math.min(MAX_DELAY_MS, Math.max(0, ms));
 }

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import {
   VaneError, type CallContext, type createRunnable, type deleteRunnable, type InputOf, type OutputOf, type RunnableSpec, type RunnableView, type updateRunnable,
 } from '@vane/contracts';
 import { isUniqueViolation, newId, runnableSecretCell, seal, type Database, type Prisma, type Runnable } from '@vane/db';
 import type { Clock, EgressClient } from '@vane/runtime';
-import { EgressError } from '@vane/runtime';
+import { EgressError, newSigningSecret } from '@vane/runtime';
 import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
 import type { DataKey } from './data-key.js';
 
@@ -24,7 +23,7 @@ export class Runnables {
     if (repeated) return { ...viewRunnable(repeated), secret: null };
     const now = this.clock.now();
     const id = newId('runnable', now);
-    const secret = input.spec.kind === 'http' ? `whsec_${randomBytes(32).toString('base64')}` : null;
+    const secret = input.spec.kind === 'http' ? newSigningSecret() : null;
     const { workspace: workspaceId, name, spec, retry } = input;
     const secretSealed = secret === null ? null : await seal(this.dataKey.publicKey, secret, runnableSecretCell(workspaceId, id));
     const data = { id, workspaceId, name, kind: spec.kind, spec, retry, secretSealed, version: 1, creationKey, createdAt: now, updatedAt: now };

@@ -11,5 +11,6 @@ export * from './logger.js';
 export * from './metrics.js';
 export * from './queue.js';
 export * from './service-http.js';
+export * from './signed-post.js';
 export * from './hook-key.js';
 export * from './providers.js';
