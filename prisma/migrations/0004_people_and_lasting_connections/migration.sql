@@ -24,7 +24,8 @@ ADD COLUMN     "owner_id" TEXT NOT NULL;
 
 -- AlterTable
 -- Connections made before are shared with their workspace. Of those that need authorising nobody was told.
-ALTER TABLE "connection" ADD COLUMN     "disconnect_at" TIMESTAMPTZ(3),
+ALTER TABLE "connection" ADD COLUMN     "account_changed_at" TIMESTAMPTZ(3),
+ADD COLUMN     "disconnect_at" TIMESTAMPTZ(3),
 ADD COLUMN     "disconnect_force" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "disconnect_tries" INTEGER NOT NULL DEFAULT 0,
 ADD COLUMN     "disconnect_triggers" BOOLEAN NOT NULL DEFAULT false,
@@ -314,6 +315,7 @@ ALTER TABLE "connection" ADD CONSTRAINT "connection_workspace_id_integration_id_
 
 -- What the schema language cannot say: indexes of what is due, and the words a status may be.
 CREATE INDEX "connection_notice_idx" ON "connection"("status_since") WHERE "notice_due";
+CREATE INDEX "connection_account_changed_idx" ON "connection"("account_changed_at") WHERE "account_changed_at" IS NOT NULL;
 CREATE INDEX "connection_disconnect_idx" ON "connection"("disconnect_at") WHERE "disconnect_at" IS NOT NULL;
 CREATE INDEX "run_held_idx" ON "run"("trigger_id", "id") WHERE "status" = 'held';
 CREATE INDEX "notification_delivery_due_idx" ON "notification_delivery"("next_attempt_at") WHERE "next_attempt_at" IS NOT NULL;

@@ -14,6 +14,8 @@ export type OAuthProfile = {
   clientAuth: 'body' | 'basic';
   /** Scopes asked for in every authorisation; the trigger types add theirs. */
   baseScopes: string[];
+  /** Scopes that a granted scope includes, by its name: services leave them out of what they say they granted. */
+  impliedScopes?: Record<string, string[]>;
   /** How the service separates scopes in its answer; in requests RFC 6749 demands a space. */
   grantedScopeSeparator: ' ' | ',';
   authorizeParams?: Record<string, string>;

@@ -5,6 +5,7 @@ export { parsePointer, valueTextAt } from './json-text.js';
 export * from './redact.js';
 export * from './request.js';
 export * from './scheme.js';
+export * from './scopes.js';
 export * from './service-http.js';
 export * from './verify.js';
 export * from './webhook.js';

@@ -7,6 +7,15 @@ export const oauth: OAuthProfile = {
   token: { host: 'web', path: '/login/oauth/access_token' },
   clientAuth: 'body',
   baseScopes: [],
+  // https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps#available-scopes
+  impliedScopes: {
+    repo: ['repo:status', 'repo_deployment', 'public_repo', 'repo:invite', 'security_events', 'admin:repo_hook'],
+    'admin:repo_hook': ['write:repo_hook', 'read:repo_hook'],
+    'write:repo_hook': ['read:repo_hook'],
+    'admin:org': ['write:org', 'read:org'],
+    'write:org': ['read:org'],
+    user: ['read:user', 'user:email', 'user:follow'],
+  },
   grantedScopeSeparator: ',',
   errorLocation: '200-body',
   // Tokens of an OAuth App last and come without a refresh token; those of a GitHub App come with one that is used once.
