@@ -63,6 +63,7 @@ describe('OAuth', () => {
     const old = fake.issueGrant();
     const answers = await Promise.all(Array.from({ length: 5 }, () => refresh(old.refreshToken)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400, 400]);
+    expect(fake.state.counters).toMatchObject({ refreshes: 1, reusedRefreshTokens: 4 });
     const winner = (await answers.find(({ status }) => status === 200)?.json()) as Record<string, string>;
     bearer = old.accessToken;
     expect((await call('GET', '/ocs/v2.php/cloud/user')).status).toBe(401);

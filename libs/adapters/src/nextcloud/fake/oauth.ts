@@ -93,6 +93,10 @@ export function token(state: State, request: Request): Answer {
   const clientSecret = basic?.password ?? sent['client_secret'];
   if (typeof value !== 'string' || typeof clientSecret !== 'string') return page(500, 'Internal Server Error', 'The server was unable to complete your request.');
 
+  if (grantType === 'refresh_token') {
+    if (state.sentRefreshTokens.has(value)) state.counters.reusedRefreshTokens += 1;
+    state.sentRefreshTokens.add(value);
+  }
   const held = grantType === 'refresh_token' ? state.grants.get(value) : state.codes.get(value);
   if (!held) return fail('invalid_request');
   const client = state.clients.find((candidate) => candidate.clientId === held.clientId);

@@ -68,7 +68,10 @@ export type Settings = {
   deliveryTimeoutMs: number;
 };
 
-export type Counters = { tokenRequests: number; codeExchanges: number; refreshes: number; tokenErrors: number; throttled: number };
+/** `reusedRefreshTokens`: requests with a refresh token that had been sent before. */
+export type Counters = {
+  tokenRequests: number; codeExchanges: number; refreshes: number; reusedRefreshTokens: number; tokenErrors: number; throttled: number;
+};
 
 export type State = {
   settings: Settings;
@@ -78,6 +81,8 @@ export type State = {
   codes: Map<string, Code>;
   /** By refresh token. */
   grants: Map<string, Grant>;
+  /** Every refresh token that was ever sent, live or not. */
+  sentRefreshTokens: Set<string>;
   accountTokens: Map<string, AccountToken>;
   /** Times of failed token requests, by IP. */
   failures: Map<string, number[]>;
@@ -146,6 +151,7 @@ export function initialState(options: NextcloudFakeOptions): State {
     listeners: [],
     codes: new Map(),
     grants: new Map(),
+    sentRefreshTokens: new Set(),
     accountTokens: new Map(),
     failures: new Map(),
     loginFlows: new Map(),
@@ -153,7 +159,7 @@ export function initialState(options: NextcloudFakeOptions): State {
     eventClasses: new Set([...eventClasses33, ...(options.eventClasses ?? [])]),
     deliveries: [],
     requests: [],
-    counters: { tokenRequests: 0, codeExchanges: 0, refreshes: 0, tokenErrors: 0, throttled: 0 },
+    counters: { tokenRequests: 0, codeExchanges: 0, refreshes: 0, reusedRefreshTokens: 0, tokenErrors: 0, throttled: 0 },
     clockOffsetMs: 0,
     nextId: 1,
   };

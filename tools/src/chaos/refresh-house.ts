@@ -1,0 +1,108 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  authorizeConnection, createIntegration, finishAuthorisation, startAuthorisation, type IntegrationView,
+} from '@vane/contracts';
+import { Database, newId } from '@vane/db';
+import {
+  appEnvironments, choosePorts, ensureDatabase, freePort, migrate, readSettings, startOwnServers, stopOwnServers, type Urls,
+} from '../../launch/index.mjs';
+import { RefreshGates } from './refresh-gates.js';
+import { Member } from './refresh-member.js';
+import { PROVIDER_CLIENT, PROVIDER_SERVICE, startRefreshProvider, type RefreshProvider } from './refresh-provider.js';
+
+/** The row of the connection, read past the apps. */
+export type ConnectionRow = { status: string; reason: string | null; generation: number };
+
+/** Postgres, NATS, a provider and ten processes of oauth-service that share one connection. */
+export type RefreshHouse = {
+  members: Member[];
+  provider: RefreshProvider;
+  gates: RefreshGates;
+  connection: string;
+  /** The access token has expired: whoever is asked for one has to refresh. */
+  expire(): Promise<void>;
+  row(): Promise<ConnectionRow>;
+  /** Authorises the account as a person with a browser does; its connection keeps its id. */
+  connect(): Promise<void>;
+};
+
+const MEMBERS = 10;
+const STARTED_AT_ONCE = 5;
+/** Short, because most rounds with a kill last as long as the lease that follows from it. */
+const TOKEN_REQUEST_MS = 1_500;
+
+/** `closers` get what has to be done at the end, last first, also when this fails half-way. */
+export async function openRefreshHouse(
+  { dir, closers, say }: { dir: string; closers: (() => Promise<unknown>)[]; say: (line: string) => void },
+): Promise<RefreshHouse> {
+  say('starting Postgres, NATS and the provider');
+  closers.push(() => stopOwnServers({ dir, removeData: true }));
+  const servers = await startOwnServers({ dir, postgres: true, nats: true });
+  const urls: Urls = { database: (await ensureDatabase(servers.postgres)).url, redis: '', nats: servers.nats };
+  await migrate(urls.database);
+  const database = Database.connect({ url: urls.database, applicationName: 'chaos', maxConnections: 4 });
+  closers.push(() => database.close());
+  const gates = await RefreshGates.install(database);
+  closers.push(async () => gates.close());
+  const workspace = newId('workspace', new Date());
+  await database.pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3)', [workspace, 'Chaos', new Date()]);
+
+  const providerPort = await freePort();
+  const members = await startMembers({ dir, urls, workspace, closers, say, provider: `127.0.0.1:${providerPort}` });
+  const [first] = members as [Member];
+  const integration = await first.ask(createIntegration, {
+    workspace, service: PROVIDER_SERVICE, name: 'Chaos', ...PROVIDER_CLIENT, hosts: { base: `http://127.0.0.1:${providerPort}` },
+  });
+  const provider = await startRefreshProvider(providerPort, integration.redirectUri);
+  closers.push(provider.close);
+  const connect = () => authorise(first, integration, workspace);
+  await connect();
+  const connection = (await database.pool.query<{ id: string }>('SELECT id FROM connection')).rows[0]!.id;
+  return {
+    members, provider, gates, connection, connect,
+    expire: async () => {
+      const ago = new Date(Date.now() - 1000);
+      await database.pool.query('UPDATE connection SET expires_at = $2, refresh_at = $2 WHERE id = $1', [connection, ago]);
+    },
+    row: async () => (await database.pool.query<ConnectionRow>('SELECT status, reason, generation FROM connection WHERE id = $1', [connection])).rows[0]!,
+  };
+}
+
+async function startMembers(options: {
+  dir: string; urls: Urls; workspace: string; provider: string; closers: (() => Promise<unknown>)[]; say: (line: string) => void;
+}): Promise<Member[]> {
+  const { dir, urls, workspace } = options;
+  options.say(`starting ${MEMBERS} processes of oauth-service`);
+  const settings = await readSettings({ dir });
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VANE_')));
+  const ports = await choosePorts({ VANE_PORTS: 'free' });
+  const logs = join(dir, 'logs');
+  mkdirSync(logs, { recursive: true });
+  const members: Member[] = [];
+  for (let index = 0; index < MEMBERS; index += 1) {
+    const prefix = `chaos_${index}`;
+    const env = {
+      ...inherited, VANE_PREFIX: prefix, VANE_EGRESS_ALLOW: options.provider, VANE_DATABASE_CONNECTIONS: '4', LOG_LEVEL: 'warn',
+      VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: String(TOKEN_REQUEST_MS),
+    };
+    const environment = { ...appEnvironments(settings, urls, ports, env)['oauth-service'], PORT: String(await freePort()) };
+    const name = `oauth-service ${index}`;
+    members.push(new Member({ name, prefix, nats: urls.nats, environment, workspace, logFile: join(logs, `oauth-service-${index}.log`) }));
+  }
+  options.closers.push(() => Promise.all(members.map((member) => member.stop())));
+  for (let next = 0; next < MEMBERS; next += STARTED_AT_ONCE) {
+    await Promise.all(members.slice(next, next + STARTED_AT_ONCE).map((member) => member.start()));
+  }
+  return members;
+}
+
+/** What gateway, browser and provider do together, with a provider that approves at once. */
+async function authorise(member: Member, integration: IntegrationView, workspace: string): Promise<void> {
+  const { url } = await member.ask(authorizeConnection, { workspace, integration: integration.id });
+  const { location, browserToken } = await member.ask(startAuthorisation, { ticket: url.slice(url.lastIndexOf('/') + 1) });
+  const answer = await fetch(location, { redirect: 'manual', headers: { accept: 'text/html' } });
+  const back = answer.headers.get('location');
+  if (!back?.startsWith(integration.redirectUri)) throw new Error(`The provider did not send the browser back: ${answer.status}.`);
+  await member.ask(finishAuthorisation, { query: new URL(back).search.slice(1), browserToken });
+}

@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import { getAccessToken, listIntegrations, systemCall, VaneError, type Operation, type OutputOf } from '@vane/contracts';
+import { Bus, createLogger } from '@vane/runtime';
+import type { z } from 'zod';
+import { builtFile, startServer, type Server } from '../bench/child-process.js';
+
+/** What a caller was told: a token, that a person has to connect the account again, or anything else. */
+export type Answer = { kind: 'token'; accessToken: string; generation: number } | { kind: 'auth_required' | 'failed'; message: string };
+
+/**
+ * One process of oauth-service with bus subjects of its own, so that it and no other is asked. Its database is everybody's.
+ */
+export class Member {
+  private server: Server | undefined;
+  private readonly bus: Bus;
+
+  constructor(
+    private readonly options: { name: string; prefix: string; nats: string; environment: Record<string, string>; logFile: string; workspace: string },
+  ) {
+    const { prefix, nats } = options;
+    this.bus = Bus.open({ url: nats, tls: false, prefix, app: 'tools', logger: createLogger({ app: 'chaos', level: 'silent' }) });
+  }
+
+  get pid(): number {
+    return this.server?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const { name, environment, logFile, workspace } = this.options;
+    this.server = await startServer({
+      name,
+      nodeArgs: [builtFile('apps/oauth-service/dist/main.js')],
+      env: environment,
+      logFile,
+      isReady: () => this.ask(listIntegrations, { workspace }).then(() => true, () => false),
+    });
+  }
+
+  /** `kill -9`; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    process.kill(this.pid, 'SIGKILL');
+    await this.server?.stop();
+  }
+
+  ask<O extends Operation>(operation: O, input: z.input<O['input']>): Promise<OutputOf<O>> {
+    return this.bus.ask(operation, input, systemCall('trigger-service', randomUUID()));
+  }
+
+  async token(connection: string): Promise<Answer> {
+    try {
+      const { accessToken, generation } = await this.ask(getAccessToken, { workspace: this.options.workspace, connection });
+      return { kind: 'token', accessToken, generation };
+    } catch (error) {
+      const lost = error instanceof VaneError && error.code === 'connection_auth_required';
+      return { kind: lost ? 'auth_required' : 'failed', message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.bus.close();
+    await this.server?.stop();
+  }
+}

@@ -1,0 +1,105 @@
+import type { Answer } from './refresh-member.js';
+import type { RefreshHouse } from './refresh-house.js';
+
+const CALLERS_PER_PROCESS = 2;
+/** One of the process that died, one of its successor. */
+const MOST_REQUESTS_AFTER_A_KILL = 2;
+
+/** `refreshes`: requests the provider counted. `complaints` say what should not have happened. */
+export type Round = { refreshes: number; failedCallers: number; reuses: number; complaints: string[] };
+
+/** Where the kill falls: the provider knows nothing yet, has answered, is about to be believed, has been believed. */
+export type Step = 'before the request' | 'after the answer' | 'before the commit' | 'after the commit';
+
+export const STEPS: Step[] = ['before the request', 'after the answer', 'before the commit', 'after the commit'];
+
+/** Steps at which the provider has handed out a pair that we have not stored: a strict one then ends the grant. */
+export const losesTokens = (step: Step): boolean => step === 'after the answer' || step === 'before the commit';
+
+/** All processes are asked at once for an expired token: one refreshes, and everybody gets what it got. */
+export async function calmRound(house: RefreshHouse): Promise<Round> {
+  await house.expire();
+  const before = await house.provider.counts();
+  const { generation } = await house.row();
+  const answers = await askAll(house, house.members);
+  const after = await house.provider.counts();
+  const failed = answers.filter(({ kind }) => kind !== 'token');
+  const tokens = new Set(answers.map((answer) => (answer.kind === 'token' ? `${answer.generation}` : answer.kind)));
+  const refreshes = after.tokenRequests - before.tokenRequests;
+  const complaints = failed.slice(0, 1).map((answer) => `${failed.length} callers failed: ${describe(answer)}`);
+  if (refreshes !== 1) complaints.push(`the provider saw ${refreshes} refresh requests instead of one`);
+  if (failed.length === 0 && (tokens.size !== 1 || !tokens.has(String(generation + 1)))) complaints.push(`the callers got generations ${[...tokens].join(', ')}`);
+  if (failed.length === 0) complaints.push(...(await checkToken(house, answers)));
+  return { refreshes, failedCallers: failed.length, reuses: after.reusedRefreshTokens - before.reusedRefreshTokens, complaints };
+}
+
+/**
+ * One process is held at `step` of its refresh, the others are asked meanwhile, and it is killed. They have to end with
+ * a token or with the demand to connect again; which of both, the step decides.
+ * `odd`: before the request, whether the process had declared it already.
+ */
+export async function killRound(house: RefreshHouse, step: Step, victimIndex: number, odd: boolean): Promise<Round> {
+  const { members, provider } = house;
+  if ((await house.row()).status !== 'active') await house.connect();
+  await provider.forgive();
+  await house.expire();
+  const before = await provider.counts();
+  const victim = members[victimIndex]!;
+  const hold = holdAt(house, step, odd, before.tokenRequests);
+  await hold.prepare();
+  // What the callers of a dead process are told is nobody's promise.
+  void askAll(house, [victim]);
+  await hold.reached();
+  const asked = askAll(house, members.filter((member) => member !== victim));
+  await victim.kill();
+  await hold.release();
+  const [answers] = await Promise.all([asked, victim.start()]);
+
+  const after = await provider.counts();
+  const refreshes = after.tokenRequests - before.tokenRequests;
+  const complaints = await judge(house, step, answers);
+  if (refreshes > MOST_REQUESTS_AFTER_A_KILL) complaints.push(`the provider saw ${refreshes} refresh requests`);
+  const failedCallers = answers.filter(({ kind }) => kind === 'failed').length;
+  return { refreshes, failedCallers, reuses: after.reusedRefreshTokens - before.reusedRefreshTokens, complaints };
+}
+
+async function judge(house: RefreshHouse, step: Step, answers: Answer[]): Promise<string[]> {
+  const kinds = [...new Set(answers.map(({ kind }) => kind))];
+  const { status, reason } = await house.row();
+  if (losesTokens(step)) {
+    if (kinds.join() !== 'auth_required' || status !== 'auth_required') return [`the connection is ${status}, callers were told: ${answers.map(describe).join('; ')}`];
+    return reason?.includes('may have been lost') ? [] : [`the connection needs authorising, but does not say that tokens were lost: ${reason}`];
+  }
+  if (kinds.join() !== 'token' || status !== 'active') return [`nothing was lost, but the connection is ${status}, and callers were told: ${answers.map(describe).join('; ')}`];
+  return checkToken(house, answers);
+}
+
+async function checkToken({ provider }: RefreshHouse, answers: Answer[]): Promise<string[]> {
+  const answer = answers.find((one) => one.kind === 'token');
+  return answer && (await provider.accepts(answer.accessToken)) ? [] : ['the provider does not accept the token that was handed out'];
+}
+
+/** Everything is held from outside, so the process is killed where it should be and not about there. */
+function holdAt({ gates, provider }: RefreshHouse, step: Step, odd: boolean, requestsBefore: number) {
+  if (step === 'after the answer') {
+    return {
+      prepare: () => provider.keepNextAnswer(),
+      reached: async () => {
+        while ((await provider.counts()).tokenRequests === requestsBefore) await new Promise((next) => setTimeout(next, 5));
+      },
+      release: async () => undefined,
+    };
+  }
+  const gate = step === 'before the request' ? 'intent' : 'commit';
+  const commits = step === 'after the commit' || (step === 'before the request' && odd);
+  return {
+    prepare: () => gates.shut(gate),
+    reached: () => gates.held(gate),
+    release: () => (commits ? gates.open(gate) : gates.drop(gate)),
+  };
+}
+
+const askAll = ({ connection }: RefreshHouse, members: RefreshHouse['members']): Promise<Answer[]> =>
+  Promise.all(members.flatMap((member) => Array.from({ length: CALLERS_PER_PROCESS }, () => member.token(connection))));
+
+const describe = (answer: Answer): string => (answer.kind === 'token' ? `a token of generation ${answer.generation}` : answer.message);

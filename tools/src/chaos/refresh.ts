@@ -1,0 +1,93 @@
+import { rmSync } from 'node:fs';
+import { newStateDirectory } from './kill-house.js';
+import { openRefreshHouse, type RefreshHouse } from './refresh-house.js';
+import { calmRound, killRound, losesTokens, STEPS, type Round } from './refresh-rounds.js';
+
+/**
+ * `refreshes` are the provider's count over the calm `rounds`, `reuses` its count of refresh tokens that came twice over all
+ * rounds, `stuck` the rounds after a kill that did not end as they should.
+ */
+export type RefreshResult = {
+  rounds: number; refreshes: number; failed_callers: number; kill_rounds: number; reuses: number; stuck: number; ok: boolean;
+};
+
+type Say = (line: string) => void;
+
+/**
+ * Ten processes of oauth-service refresh one connection whose refresh tokens work once: first together at every expiry,
+ * then with a kill -9 of the one that refreshes, at each step of the way.
+ */
+export async function chaosRefresh({ short, say }: { short: boolean; say: Say }): Promise<RefreshResult> {
+  const dir = newStateDirectory();
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const one of closers.splice(0).reverse()) await one();
+  };
+  const interrupted = () => void close().then(() => {
+    rmSync(dir, { recursive: true, force: true });
+    process.exit(130);
+  });
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  let ok = false;
+  try {
+    const house = await openRefreshHouse({ dir, closers, say });
+    const calm = await calmRounds(house, short ? 20 : 200, say);
+    const killed = await killRounds(house, short ? 2 : 25, say);
+    const result = count(calm, killed);
+    ok = result.ok;
+    return result;
+  } finally {
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    await close();
+    if (ok) rmSync(dir, { recursive: true, force: true });
+    else say(`The logs of the processes are kept in ${dir}/logs.`);
+  }
+}
+
+async function calmRounds(house: RefreshHouse, times: number, say: Say): Promise<Round[]> {
+  const rounds: Round[] = [];
+  const began = performance.now();
+  for (let index = 1; index <= times; index += 1) {
+    const round = await calmRound(house);
+    rounds.push(round);
+    for (const complaint of round.complaints) say(`round ${index}: ${complaint}`);
+    if (index % 50 === 0 || index === times) {
+      say(`${seconds(began)}  ${index} rounds with ${house.members.length} processes at once, ${sum(rounds, 'refreshes')} refresh requests`);
+    }
+  }
+  return rounds;
+}
+
+/** The rounds of each step, and how many of them may cost the provider's patience. */
+async function killRounds(house: RefreshHouse, times: number, say: Say): Promise<{ rounds: Round[]; mayReuse: number }> {
+  const rounds: Round[] = [];
+  const began = performance.now();
+  for (const step of STEPS) {
+    const reusesBefore = sum(rounds, 'reuses');
+    for (let index = 0; index < times; index += 1) {
+      const round = await killRound(house, step, index % house.members.length, index % 2 === 1);
+      rounds.push(round);
+      for (const complaint of round.complaints) say(`kill ${index + 1} ${step}: ${complaint}`);
+    }
+    say(`${seconds(began)}  ${times} kills ${step}, ${sum(rounds, 'reuses') - reusesBefore} refresh tokens sent again; the connection is ${(await house.row()).status}`);
+  }
+  return { rounds, mayReuse: times * STEPS.filter(losesTokens).length };
+}
+
+function count(calm: Round[], { rounds, mayReuse }: { rounds: Round[]; mayReuse: number }): RefreshResult {
+  const result = {
+    rounds: calm.length,
+    refreshes: sum(calm, 'refreshes'),
+    failed_callers: sum(calm, 'failedCallers') + sum(rounds, 'failedCallers'),
+    kill_rounds: rounds.length,
+    reuses: sum(calm, 'reuses') + sum(rounds, 'reuses'),
+    stuck: rounds.filter(({ complaints }) => complaints.length > 0).length,
+  };
+  const ok = calm.every(({ complaints }) => complaints.length === 0) && result.failed_callers === 0 && result.stuck === 0
+    && sum(calm, 'reuses') === 0 && result.reuses <= mayReuse;
+  return { ...result, ok };
+}
+
+const sum = (rounds: Round[], of: 'refreshes' | 'failedCallers' | 'reuses'): number => rounds.reduce((total, round) => total + round[of], 0);
+
+const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1).padStart(6)} s`;
