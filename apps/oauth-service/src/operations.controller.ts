@@ -19,11 +19,14 @@ import {
 } from '@vane/contracts';
 import { Handles } from '@vane/runtime';
 import { AuthorisationsService } from './authorisations.service.js';
+import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionsService } from './connections.service.js';
 import { IntegrationsService } from './integrations.service.js';
 import { TokensService } from './tokens.service.js';
 
 const OK = { ok: true } as const;
+/** Told in one step, which must end well within the operation's deadline. */
+const NOTICES = 40;
 
 @Controller()
 export class IntegrationsController {
@@ -82,6 +85,7 @@ export class ConnectionsController {
     private readonly connections: ConnectionsService,
     private readonly tokens: TokensService,
     private readonly authorisations: AuthorisationsService,
+    private readonly notices: ConnectionNotices,
   ) {}
 
   @Handles(listConnections)
@@ -108,6 +112,7 @@ export class ConnectionsController {
   @Handles(refreshDueTokens)
   async refreshDue(input: InputOf<typeof refreshDueTokens>) {
     await this.authorisations.sweep();
+    await this.notices.tellDue(NOTICES);
     return this.tokens.refreshDue(input);
   }
 }

@@ -10,4 +10,14 @@ export class PublicUrls {
   startUrl(ticket: string): string {
     return `${this.apiUrl}/oauth/start/${ticket}`;
   }
+
+  /** The console's page of a connection. */
+  connectionPage(workspace: string, connection: string): string {
+    return `${this.apiUrl}/workspaces/${workspace}/connections/${connection}`;
+  }
+
+  /** What a program posts to for a URL under which the connection is authorised anew. */
+  reconnect(workspace: string, connection: string): string {
+    return `${this.apiUrl}/api/v1/workspaces/${workspace}/connections/${connection}/reconnect`;
+  }
 }

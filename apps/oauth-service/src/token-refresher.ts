@@ -3,7 +3,9 @@ import { Injectable } from '@nestjs/common';
 import { connectionChanged } from '@vane/contracts';
 import { Bus, Clock, Logger, Metrics } from '@vane/runtime';
 import type { Counter } from 'prom-client';
+import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionStore, type ConnectionRow, type Lease } from './connection-store.js';
+import type { GrantEnd } from './grant-health.js';
 import { IntegrationsService } from './integrations.service.js';
 import { OAuthClient } from './oauth-client.js';
 import type { IssuedTokens, OAuthParty } from './oauth-party.js';
@@ -26,6 +28,7 @@ export class RefreshReport {
     metrics: Metrics,
     private readonly bus: Bus,
     private readonly logger: Logger,
+    private readonly notices: ConnectionNotices,
   ) {
     this.refreshes = metrics.counter('vane_token_refreshes_total', 'Refreshes of access tokens by outcome', ['service', 'outcome']);
   }
@@ -48,8 +51,13 @@ export class RefreshReport {
     this.changed(row, row.status);
   }
 
+  /** Tells the other apps at once, and people as soon as can be. */
   changed(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, status: string): void {
-    this.bus.publishSignal(connectionChanged, { workspaceId: row.workspaceId, connectionId: row.id, status });
+    const tell = () => this.bus.publishSignal(connectionChanged, { workspaceId: row.workspaceId, connectionId: row.id, status });
+    if (status !== 'active') tell();
+    const told = this.notices.tell(row);
+    // What was held is let go only when it has been counted for the notice.
+    if (status === 'active') void told.finally(tell);
   }
 }
 
@@ -65,8 +73,11 @@ export class TokenRefresher {
     private readonly times: RefreshTimes,
   ) {}
 
-  /** @throws VaneError when the service gave no token and may give one later, or after the integration is corrected */
-  async refresh(row: ConnectionRow): Promise<RefreshOutcome> {
+  /**
+   * @param confirms the service has refused the token that `row` holds
+   * @throws VaneError when the service gave no token and may give one later, or after the integration is corrected
+   */
+  async refresh(row: ConnectionRow, confirms = false): Promise<RefreshOutcome> {
     const lease = await this.store.lease(row);
     if (!lease) return 'busy';
     const { party, refreshToken } = await this.prepare(row, lease);
@@ -80,8 +91,10 @@ export class TokenRefresher {
     } catch (error) {
       return this.failed({ row, lease, party }, error);
     }
-    const outcome = (await this.save(row, tokens, party)) ? 'refreshed' : 'superseded';
+    const saved = await this.save(row, tokens, party, confirms);
+    const outcome = saved ? 'refreshed' : 'superseded';
     this.report.outcome(row, outcome);
+    if (saved === 'revived') this.report.changed(row, 'active');
     return outcome;
   }
 
@@ -95,10 +108,10 @@ export class TokenRefresher {
   }
 
   /** The service has forgotten the old pair by now, so a short outage of the database must not lose the new one. */
-  private async save(row: ConnectionRow, tokens: IssuedTokens, party: OAuthParty): Promise<boolean> {
+  private async save(row: ConnectionRow, tokens: IssuedTokens, party: OAuthParty, confirms: boolean): ReturnType<ConnectionStore['saveRefreshed']> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.store.saveRefreshed(row, tokens, party.profile);
+        return await this.store.saveRefreshed(row, tokens, party.profile, confirms);
       } catch (error) {
         if (attempt === SAVE_TRIES) throw error;
         await delay(attempt * 300);
@@ -125,16 +138,19 @@ export class TokenRefresher {
   }
 
   private async dead({ row, lease, party }: { row: ConnectionRow; lease: Lease; party: OAuthParty }, error: TokenFailure): Promise<RefreshOutcome> {
-    const lost =
-      lease.unansweredSince !== null && party.profile.refresh === 'rotating'
-        ? ` A refresh sent at ${lease.unansweredSince.toISOString()} was never answered: the tokens issued then may have been lost.`
-        : '';
-    const marked = await this.store.requireAuthorisation(row, `${error.message}${lost} Connect the account again.`, lease);
+    const marked = await this.store.requireAuthorisation(row, endOf(error, party, lease), lease);
     const outcome = marked ? 'dead_grant' : 'superseded';
     this.report.outcome(row, outcome);
-    if (marked) this.report.changed(row, 'auth_required');
+    if (marked) this.report.changed(row, marked);
     return outcome;
   }
+}
+
+/** What a dead code means: a service that renews refresh tokens gives it too for a pair that it has replaced unheard. */
+function endOf(error: TokenFailure, { profile }: OAuthParty, { unansweredSince }: Lease): GrantEnd {
+  if (unansweredSince === null || profile.refresh !== 'rotating') return { code: 'dead_grant', reason: `${error.message} Connect the account again.` };
+  const lost = `A refresh sent at ${unansweredSince.toISOString()} was never answered: the tokens issued then may have been lost.`;
+  return { code: 'maybe_lost', reason: `${error.message} ${lost} Connect the account again.` };
 }
 
 /** How long the connection leaves the service alone: what the service asks for, else longer with every failure. */
@@ -143,5 +159,5 @@ function pauseMs({ kind, details }: TokenFailure, failuresBefore: number): numbe
   if (details.retryAfterMs !== undefined) return details.retryAfterMs;
   // Asking on while refused or limited is what services lock clients out for.
   if (kind === 'refused' || kind === 'rate_limited') return Math.min(MINUTE * doubled, 60 * MINUTE);
-  return Math.min(2 * SECOND * doubled, 5 * MINUTE);
+  return Math.min(2 * SECOND * doubled, kind === 'garbage' ? 60 * MINUTE : 5 * MINUTE);
 }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { VaneError, type getAccessToken, type InputOf, type OutputOf, type refreshDueTokens } from '@vane/contracts';
 import { Clock } from '@vane/runtime';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
+import { authRequired, isDead, type GrantEnd } from './grant-health.js';
 import { hostsOf } from './integrations.service.js';
 import { RefreshTimes } from './refresh-times.js';
 import { ServiceCatalog } from './service-catalog.js';
@@ -12,6 +13,8 @@ type AccessToken = OutputOf<typeof getAccessToken>;
 
 /** A token that ends sooner than this is refreshed before it is handed out. */
 const EXPIRES_SOON_MS = 60_000;
+/** A refused token that is older than this worked for a while: another is fetched once more before a person is asked. */
+const CONFIRMED_WITHIN_MS = 5 * 60_000;
 const POLL_MS = 120;
 const PARALLEL_REFRESHES = 8;
 /** After this much of a batch no further refresh is started, so that the last one ends within the operation's deadline. */
@@ -34,10 +37,10 @@ export class TokensService {
     const began = performance.now();
     for (;;) {
       const row = await this.store.row(workspace, connection);
-      const { usable, refresh } = this.judge(row, rejectedGeneration);
+      const { usable, refresh, rejected } = this.judge(row, rejectedGeneration);
       if (!refresh) {
         if (usable) return this.handOut(row);
-        await this.giveUp(row, rejectedGeneration === row.generation);
+        await this.giveUp(row, rejected);
         continue;
       }
       const paused = pausedUntil(row, this.clock.now());
@@ -46,7 +49,7 @@ export class TokensService {
         throw this.pausedError(row, paused);
       }
       const waited = performance.now() - began;
-      const outcome = waited < this.times.startWithinMs ? await this.attempt(row, usable) : 'busy';
+      const outcome = waited < this.times.startWithinMs ? await this.attempt(row, usable, rejected) : 'busy';
       if (outcome === 'failed') return this.handOut(row);
       if (outcome !== 'busy') continue;
       if (waited >= this.times.waitMs) {
@@ -84,34 +87,35 @@ export class TokensService {
   }
 
   /** `failed`: the service gave no token, but the stored one still works. */
-  private async attempt(row: ConnectionRow, usable: boolean): Promise<RefreshOutcome | 'failed'> {
+  private async attempt(row: ConnectionRow, usable: boolean, rejected: boolean): Promise<RefreshOutcome | 'failed'> {
     try {
-      return await this.refresher.refresh(row);
+      return await this.refresher.refresh(row, rejected);
     } catch (error) {
       if (usable && error instanceof VaneError) return 'failed';
       throw error;
     }
   }
 
-  /** Whether the stored token can be handed out, and whether it should be refreshed first. @throws VaneError */
-  private judge(row: ConnectionRow, rejectedGeneration: number | undefined): { usable: boolean; refresh: boolean } {
-    if (row.status === 'auth_required') throw authRequired(row);
+  /** Whether the stored token can be handed out, whether it should be refreshed first, and whether the service has refused it. @throws VaneError */
+  private judge(row: ConnectionRow, rejectedGeneration: number | undefined): { usable: boolean; refresh: boolean; rejected: boolean } {
+    if (isDead(row)) throw authRequired(row);
     const { profile } = this.catalog.oauth(row.service);
     const now = this.clock.now().getTime();
     const rejected = rejectedGeneration === row.generation;
     const left = row.expiresAt === null ? Infinity : row.expiresAt.getTime() - now;
     const usable = !rejected && left > 0;
     const refreshable = profile.refresh !== 'none' && row.refreshTokenEnc !== null;
+    // A token that was fetched to see whether the grant lives, and is refused in its turn, has answered the question.
+    const proven = row.rejectedBefore && now - row.updatedAt.getTime() < CONFIRMED_WITHIN_MS;
     // Tokens that live for less than a minute altogether are refreshed when they are due, not at every call.
     const ending = left <= 0 || (left <= EXPIRES_SOON_MS && (row.refreshAt === null || row.refreshAt.getTime() <= now));
-    return { usable, refresh: refreshable && (rejected || ending) };
+    return { usable, refresh: refreshable && (rejected ? !proven : ending), rejected };
   }
 
   private async giveUp(row: ConnectionRow, rejected: boolean): Promise<void> {
     const { label } = this.catalog.oauth(row.service).adapter;
-    const what = rejected ? `${label} does not accept the access token any more` : 'The access token has expired';
-    const reason = `${what}, and ${label} issued none that could renew it. Connect the account again.`;
-    if (await this.store.requireAuthorisation(row, reason)) this.report.changed(row, 'auth_required');
+    const marked = await this.store.requireAuthorisation(row, endOf(row, rejected, label));
+    if (marked) this.report.changed(row, marked);
   }
 
   private pausedError(row: ConnectionRow, until: Date): VaneError {
@@ -142,6 +146,12 @@ function pausedUntil(row: ConnectionRow, now: Date): Date | undefined {
   return row.refreshFailures > 0 && row.refreshAt !== null && row.refreshAt > now ? row.refreshAt : undefined;
 }
 
-function authRequired(row: ConnectionRow): VaneError {
-  return new VaneError('connection_auth_required', row.reason ?? 'The connection must be authorised again. Connect the account again.');
+/** Why a connection is given up without the token endpoint having said so. */
+function endOf({ rejectedBefore }: ConnectionRow, rejected: boolean, label: string): GrantEnd {
+  const anew = 'Connect the account again.';
+  if (!rejected) return { code: 'no_refresh_token', reason: `The access token has expired, and ${label} issued none that could renew it. ${anew}` };
+  if (rejectedBefore) {
+    return { code: 'token_rejected', reason: `${label} does not accept the access token, and not the one that it issued in its place either. ${anew}` };
+  }
+  return { code: 'token_rejected', reason: `${label} does not accept the access token any more, and issued none that could renew it. ${anew}` };
 }

@@ -5,9 +5,10 @@ import { id, instant, json, page, pageQuery, ref, slug, text } from './scalars.j
 export const DELIVERY_STATUSES = ['accepted', 'refused', 'unprocessable', 'handshake', 'ping'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
-export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'dead', 'interrupted', 'skipped'] as const;
+/** `held`: kept until what stands in its way is gone; `cancelled`: it never will be. */
+export const RUN_STATUSES = ['held', 'queued', 'running', 'succeeded', 'failed', 'dead', 'interrupted', 'cancelled', 'skipped'] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
-export const TERMINAL_RUN_STATUSES = ['succeeded', 'failed', 'dead', 'interrupted', 'skipped'] as const satisfies RunStatus[];
+export const TERMINAL_RUN_STATUSES = ['succeeded', 'failed', 'dead', 'interrupted', 'cancelled', 'skipped'] as const satisfies RunStatus[];
 
 /** Whose fault a failed attempt is. */
 export const FAULTS = ['ours', 'target', 'script'] as const;

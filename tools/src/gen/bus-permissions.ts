@@ -23,7 +23,7 @@ const NEEDS: Record<AppName, Needs> = {
   'trigger-service': { asks: [getAccessToken, getConnection, postNotification], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
   'webhook-ingress': { asks: [], tells: [], hears: [subscriptionChanged], jetstream: 'writes' },
   'sync-worker': { asks: scheduled, tells: [], hears: [], jetstream: 'no' },
-  'run-worker': { asks: [], tells: [], hears: [], jetstream: 'no' },
+  'run-worker': { asks: [], tells: [], hears: [connectionChanged], jetstream: 'no' },
 };
 
 /**

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { getConnectionUses, postNotification, systemCall, type ConnectionUses } from '@vane/contracts';
+import { Database, type Connection } from '@vane/db';
+import { Bus, Logger } from '@vane/runtime';
+import { PublicUrls } from './public-urls.js';
+import { ServiceCatalog } from './service-catalog.js';
+
+/** Triggers named in the text; the rest are counted. */
+const NAMED = 20;
+const PARALLEL = 4;
+
+/**
+ * Tells the people of a workspace, once each time, that a connection needs a person or works again, and what that means for
+ * their triggers. That it is owed is a column of the connection, set with its status, so a crash or an outage only delays it.
+ */
+@Injectable()
+export class ConnectionNotices {
+  constructor(
+    private readonly database: Database,
+    private readonly catalog: ServiceCatalog,
+    private readonly bus: Bus,
+    private readonly urls: PublicUrls,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Tells what is owed, longest owed first. Never rejects: what cannot be told now stays owed. */
+  async tellDue(limit: number): Promise<void> {
+    const due = await this.database.prisma.connection.findMany({ where: { noticeDue: true }, orderBy: { statusSince: 'asc' }, take: limit });
+    const work = async () => {
+      for (let next = due.shift(); next; next = due.shift()) await this.attempt(next);
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+  }
+
+  /** Tells about one connection if that is owed. Never rejects. */
+  async tell({ id, workspaceId }: Pick<Connection, 'id' | 'workspaceId'>): Promise<void> {
+    try {
+      const row = await this.database.forWorkspace(workspaceId).connection.findFirst({ where: { id, noticeDue: true } });
+      if (row) await this.attempt(row);
+    } catch (error) {
+      this.logger.warn({ err: error, connectionId: id, workspaceId }, 'notice of a connection cannot be looked up yet');
+    }
+  }
+
+  private async attempt(row: Connection): Promise<void> {
+    const { id, workspaceId, status, statusSince } = row;
+    try {
+      // Who disconnects an account knows that it is gone.
+      if (status !== 'disconnecting') await this.post(row);
+      await this.database.forWorkspace(workspaceId).connection.updateMany({ where: { id, statusSince }, data: { noticeDue: false } });
+    } catch (error) {
+      this.logger.warn({ err: error, connectionId: id, workspaceId }, 'notice of a connection is told later');
+    }
+  }
+
+  private async post(row: Connection): Promise<void> {
+    const { id, workspaceId: workspace, service, accountLabel, reasonCode, statusSince } = row;
+    const call = systemCall('oauth-service', randomUUID());
+    const uses = await this.bus.ask(getConnectionUses, { workspace, connection: id }, call);
+    const since = statusSince.toISOString();
+    const said = row.status === 'active' ? worksAgain(row, uses, this.label(service)) : needsPerson(row, uses, this.label(service), this.urls);
+    const facts = {
+      connectionId: id, service, account: accountLabel, since, reasonCode,
+      triggers: uses.triggers.map((trigger) => ({ id: trigger.id, name: trigger.name })), triggerCount: uses.triggerCount, heldRuns: uses.heldRuns,
+    };
+    const link = this.urls.connectionPage(workspace, id);
+    await this.bus.ask(postNotification, { workspace, ...said, dedupeKey: `connection:${id}:${since}`, link, facts }, call);
+  }
+
+  private label(service: string): string {
+    return this.catalog.installed(service)?.label ?? service;
+  }
+}
+
+function needsPerson(row: Connection, uses: ConnectionUses, label: string, urls: PublicUrls) {
+  const reason = row.reason ?? 'The connection must be authorised again.';
+  const kept = `${counted(uses.heldRuns, 'event is', 'events are')} kept so far; what arrives is kept too, and runs in order once the connection works again.`;
+  return {
+    kind: 'connection.auth-required',
+    severity: 'critical' as const,
+    title: `The connection to ${label} as ${row.accountLabel} needs a person`.slice(0, 200),
+    text: [
+      `Since ${row.statusSince.toISOString()} Vane cannot work at ${label} as ${row.accountLabel}, and makes no more calls there as this account. ${reason}`,
+      uses.triggerCount === 0 ? 'No trigger uses it.' : `${counted(uses.triggerCount, 'trigger is', 'triggers are')} held: ${names(uses)}. ${kept}`,
+      `To connect the account again, open ${urls.connectionPage(row.workspaceId, row.id)} or call POST ${urls.reconnect(row.workspaceId, row.id)} and open the URL that it answers with.`,
+    ].join('\n\n').slice(0, 4_000),
+  };
+}
+
+function worksAgain(row: Connection, uses: ConnectionUses, label: string) {
+  const held = uses.heldRuns === 0 ? 'No event had to be kept.' : `${counted(uses.heldRuns, 'held run is', 'held runs are')} drained, oldest first.`;
+  return {
+    kind: 'connection.active',
+    severity: 'info' as const,
+    title: `The connection to ${label} as ${row.accountLabel} works again`.slice(0, 200),
+    text: `Since ${row.statusSince.toISOString()} Vane can work at ${label} as ${row.accountLabel} again. ${held}`,
+  };
+}
+
+const counted = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+
+function names({ triggers, triggerCount }: ConnectionUses): string {
+  const named = triggers.slice(0, NAMED).map(({ name }) => `"${name.slice(0, 100)}"`).join(', ');
+  return triggerCount > NAMED ? `${named} and ${triggerCount - NAMED} more` : named;
+}
