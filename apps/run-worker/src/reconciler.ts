@@ -1,6 +1,7 @@
 import { executeRun, VaneError } from '@vane/contracts';
 import type { Database } from '@vane/db';
-import type { Clock, JobQueues } from '@vane/runtime';
+import type { Clock, JobQueues, Logger } from '@vane/runtime';
+import { HeldRuns } from './held-runs.js';
 import { CLOCK_SKEW_MS } from './run-store.js';
 import { runJob } from './run-worker.js';
 
@@ -20,18 +21,27 @@ export const OVERDUE = `
    WHERE status = 'queued' AND COALESCE(next_attempt_at, created_at) < $1
    ORDER BY COALESCE(next_attempt_at, created_at), id LIMIT $2`;
 
-/** Finds runs that no queue knows: Redis was flushed, or a process was killed between Postgres and Redis. */
+/**
+ * Finds runs that no queue knows: Redis was flushed, a process was killed between Postgres and Redis, or what they were held
+ * for is over.
+ */
 export class Reconciler {
+  private readonly held: HeldRuns;
+
   constructor(
     private readonly database: Database,
     private readonly queues: JobQueues,
     private readonly clock: Clock,
-  ) {}
+    private readonly logger: Logger,
+  ) {
+    this.held = new HeldRuns(database, clock);
+  }
 
   /**
    * Hands over the oldest runs that are overdue, and those whose worker lost its lease. Which of them the queue still
    * knows is not asked: their jobs have the same ids and collapse. Only as many are looked at as can be missing from a
-   * queue that is topped up to `limit` jobs, so a large backlog costs no more than a small one.
+   * queue that is topped up to `limit` jobs, so a large backlog costs no more than a small one. Held runs that may go on
+   * follow in a full queue's next pass.
    *
    * @returns `requeued`: runs handed over, those that collapsed included; `more`: there may be others, ask again
    */
@@ -46,7 +56,15 @@ export class Reconciler {
     ]);
     const rows = [...abandoned.rows, ...overdue.rows];
     await this.hand(rows);
-    return { requeued: rows.length, more: abandoned.rows.length === limit || (!full && overdue.rows.length === look) };
+    const released = full ? 0 : await this.release();
+    return { requeued: rows.length + released, more: abandoned.rows.length === limit || (!full && overdue.rows.length === look) };
+  }
+
+  /** Lets go of held runs whose connection works again, in the order in which they came. */
+  async release(): Promise<number> {
+    const released = await this.held.release((ids) => this.hand(ids.map((id) => ({ id, attempts: 0 }))));
+    if (released > 0) this.logger.info({ runs: released }, 'held runs let go');
+    return released;
   }
 
   private async waiting(): Promise<number> {

@@ -317,7 +317,7 @@ ALTER TABLE "connection" ADD CONSTRAINT "connection_workspace_id_integration_id_
 CREATE INDEX "connection_notice_idx" ON "connection"("status_since") WHERE "notice_due";
 CREATE INDEX "connection_account_changed_idx" ON "connection"("account_changed_at") WHERE "account_changed_at" IS NOT NULL;
 CREATE INDEX "connection_disconnect_idx" ON "connection"("disconnect_at") WHERE "disconnect_at" IS NOT NULL;
-CREATE INDEX "run_held_idx" ON "run"("trigger_id", "id") WHERE "status" = 'held';
+CREATE INDEX "run_held_idx" ON "run"("trigger_id", "event_received_at", "id") WHERE "status" = 'held';
 CREATE INDEX "notification_delivery_due_idx" ON "notification_delivery"("next_attempt_at") WHERE "next_attempt_at" IS NOT NULL;
 CREATE INDEX "subscription_old_secrets_idx" ON "subscription"("old_secrets_until") WHERE "old_secrets_until" IS NOT NULL;
 CREATE INDEX "audit_entry_at_idx" ON "audit_entry" USING brin ("at");

@@ -7,9 +7,9 @@ import type { PoolClient } from 'pg';
 import { hashAndSizeOf, normaliseDelivery, unprocessable, type IncomingDelivery, type IncomingEvent } from './normalise.js';
 import { isAboutContent, reasonOf, storable, UnreadableContent } from './refused-content.js';
 
-type TriggerRow = { id: string; feed_id: string; service: string; type: string; config: JsonObject; runnable_id: string | null; status: string; status_code: string | null };
+type TriggerRow = { id: string; feed_id: string; service: string; type: string; config: JsonObject; runnable_id: string | null; status: string; status_code: string | null; held: boolean };
 type Stored = { event: IncomingEvent; header: DeliveryHeader; eventId: string };
-type NewRun = { id: string; trigger: TriggerRow; stored: Stored; status: 'queued' | 'skipped'; reason: string | null };
+type NewRun = { id: string; trigger: TriggerRow; stored: Stored; status: 'queued' | 'held' | 'skipped'; reason: string | null };
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
@@ -147,7 +147,9 @@ export class Intake {
     if (fresh.length === 0) return [];
     const feeds = [...new Set(fresh.map((stored) => stored.header.feedId))];
     const { rows: triggers } = await tx.query<TriggerRow>(
-      `SELECT id, feed_id, service, type, config, runnable_id, status, status_code FROM trigger WHERE feed_id = ANY($1) ORDER BY id`,
+      `SELECT t.id, t.feed_id, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, COALESCE(c.status = 'auth_required', false) AS held
+       FROM trigger t LEFT JOIN connection c ON c.workspace_id = t.workspace_id AND c.id = t.connection_id
+       WHERE t.feed_id = ANY($1) ORDER BY t.id`,
       [feeds],
     );
     const runs = fresh.flatMap((stored) => this.runsOf(stored, triggers));
@@ -174,11 +176,7 @@ export class Intake {
   private runsOf(stored: Stored, triggers: TriggerRow[]): NewRun[] {
     return triggers
       .filter((trigger) => trigger.feed_id === stored.header.feedId && this.matches(trigger, stored.event))
-      .map((trigger) => {
-        const runs = trigger.status === 'enabled';
-        const reason = runs ? null : (trigger.status_code ?? `trigger_${trigger.status}`);
-        return { id: newId('run', this.clock.now()), trigger, stored, status: runs ? 'queued' : 'skipped', reason };
-      });
+      .map((trigger) => ({ id: newId('run', this.clock.now()), trigger, stored, ...beginningOf(trigger) }));
   }
 
   private matches(trigger: TriggerRow, event: IncomingEvent): boolean {
@@ -217,6 +215,12 @@ export class Intake {
     this.taken.inc({ kind: 'event' }, events);
     this.taken.inc({ kind: 'run' }, runs.length);
   }
+}
+
+/** What becomes of an event of this trigger at first: one whose connection needs a person is kept until it works again. */
+function beginningOf({ status, status_code, held }: TriggerRow): Pick<NewRun, 'status' | 'reason'> {
+  if (status !== 'enabled') return { status: 'skipped', reason: status_code ?? `trigger_${status}` };
+  return held ? { status: 'held', reason: 'connection_auth_required' } : { status: 'queued', reason: null };
 }
 
 /** Cleaned before it becomes JSON: within JSON text nothing tells an escape from six characters that look like one. */
