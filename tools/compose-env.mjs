@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { appNames } from './launch/app-environments.mjs';
+import { inlineRings } from './launch/key-files.mjs';
 import { root } from './launch/paths.mjs';
 import { prepare } from './launch/prepare.mjs';
 import { say } from './launch/problem.mjs';
@@ -17,7 +18,7 @@ const password = () => `p${randomBytes(24).toString('hex')}`;
 async function freshKeys() {
   const folder = mkdtempSync(join(tmpdir(), 'vane-env-'));
   try {
-    return (await readSettings({ dir: folder })).environment;
+    return inlineRings((await readSettings({ dir: folder })).environment);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

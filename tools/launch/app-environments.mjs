@@ -1,3 +1,4 @@
+import { ringNames } from './key-files.mjs';
 import { Problem } from './problem.mjs';
 import { variableSuffix } from './ports.mjs';
 
@@ -47,9 +48,18 @@ function ownSettings(env, app) {
   return pick(env, Object.keys(env).filter((name) => name.startsWith(prefix)));
 }
 
+/**
+ * What the environment gives wins over the settings: a ring in either form replaces ours in either form.
+ * @param {Record<string, string>} settings @param {Record<string, string>} env @returns {Record<string, string>}
+ */
+export function withRings(settings, env) {
+  const replaced = ringNames.filter((name) => env[name] || env[`${name}_FILE`]).flatMap((name) => [name, `${name}_FILE`]);
+  return { ...Object.fromEntries(Object.entries(settings).filter(([name]) => !replaced.includes(name))), ...env };
+}
+
 /** @type {typeof import('./index.mjs').appEnvironments} */
 export function appEnvironments(settings, urls, ports, env = process.env) {
-  const given = { ...settings.environment, ...pick(env, Object.keys(env)) };
+  const given = withRings(settings.environment, pick(env, Object.keys(env)));
   const common = {
     ...pick(given, passedOn),
     // Not HOST itself: some shells export it as the name of the machine.
@@ -62,12 +72,12 @@ export function appEnvironments(settings, urls, ports, env = process.env) {
   /** @param {AppName} app */
   const forApp = (app) => {
     const { urls: urlNames, secrets, options = [] } = appNeeds[app];
-    const missing = secrets.filter((name) => !given[name]);
+    const missing = secrets.filter((name) => !given[name] && !given[`${name}_FILE`]);
     if (missing.length) throw new Problem(`${app} needs ${missing.join(' and ')}: set it, or leave it out of the environment to have it generated.`);
     const addresses = Object.fromEntries(urlNames.map((name) => [urlVariables[name], urls[name]]));
     // Where the bus gives every app a user of its own, each has its own URL.
     if (given[`VANE_NATS_URL_${variableSuffix(app)}`]) addresses.VANE_NATS_URL = given[`VANE_NATS_URL_${variableSuffix(app)}`] ?? '';
-    return { ...common, ...addresses, ...pick(given, [...secrets, ...options]), ...ownSettings(env, app), PORT: String(ports[app]) };
+    return { ...common, ...addresses, ...pick(given, [...secrets, ...secrets.map((name) => `${name}_FILE`), ...options]), ...ownSettings(env, app), PORT: String(ports[app]) };
   };
   return /** @type {any} */ (Object.fromEntries(appNames.map((app) => [app, forApp(app)])));
 }

@@ -56,6 +56,16 @@ it('what the environment gives wins over the settings', () => {
   expect(all['oauth-service']).toMatchObject({ VANE_KEYS_OAUTH: 'mine', VANE_PREFIX: 'p', VANE_PUBLIC_URL: 'https://hooks.example.com' });
 });
 
+it('a ring in a file reaches the apps that need the ring, and a given one replaces it in either form', () => {
+  const files = { environment: { ...settings.environment, VANE_KEYS_OAUTH: '', VANE_KEYS_OAUTH_FILE: '/state/keys/oauth.ring' } };
+  const of = (env: Record<string, string>) => appEnvironments(files, urls, ports, env);
+  expect(of({})['oauth-service']).toMatchObject({ VANE_KEYS_OAUTH_FILE: '/state/keys/oauth.ring' });
+  expect(appNames.filter((app) => 'VANE_KEYS_OAUTH_FILE' in of({})[app])).toEqual(['oauth-service']);
+  expect(of({ VANE_KEYS_OAUTH: 'mine' })['oauth-service']).toMatchObject({ VANE_KEYS_OAUTH: 'mine' });
+  expect(of({ VANE_KEYS_OAUTH: 'mine' })['oauth-service']).not.toHaveProperty('VANE_KEYS_OAUTH_FILE');
+  expect(of({ VANE_KEYS_OAUTH_FILE: '/run/secrets/oauth' })['oauth-service']).toMatchObject({ VANE_KEYS_OAUTH_FILE: '/run/secrets/oauth' });
+});
+
 it('settings named after an app go to that app', () => {
   expect(holders('VANE_RUN_WORKER_CONCURRENCY', { VANE_RUN_WORKER_CONCURRENCY: '4' })).toEqual(['run-worker']);
   expect(environments({ VANE_NATS_URL_SYNC_WORKER: 'nats://sync@h' })['sync-worker'].VANE_NATS_URL).toBe('nats://sync@h');

@@ -95,9 +95,9 @@ export function dropDatabase(url: string): Promise<void>;
 /** Brings the database to the current schema. */
 export function migrate(databaseUrl: string): Promise<void>;
 
-/** Reads the settings, creating what is missing of them. */
+/** Reads the settings, creating what is missing of them; key rings are in files, whose paths are among them. */
 export function readSettings(options: {
-  dir: string; dataKeys?: () => Promise<{ public: string; private: string }>;
+  dir: string; dataKeys?: (id: string) => Promise<{ public: string; private: string }>;
 }): Promise<Settings & { created: boolean }>;
 
 /** The complete environment of each app: only what that app needs. */

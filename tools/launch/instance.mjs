@@ -3,6 +3,7 @@ import { appEnvironments, appNames, parseScale } from './app-environments.mjs';
 import { composeStop } from './compose.mjs';
 import { databaseNameIn, ensureDatabase, migrate } from './database.mjs';
 import { findServers } from './find-servers.mjs';
+import { ringNames } from './key-files.mjs';
 import { stopOwnServers } from './own-servers.mjs';
 import { root, stateDirectory } from './paths.mjs';
 import { choosePorts, freePort } from './ports.mjs';
@@ -17,8 +18,6 @@ import { hasCrashed, isUp, startSupervisor, stopSupervisor, waitReady } from './
  * @typedef {Awaited<ReturnType<typeof readSettings>>} Settings
  */
 
-const ringVariables = ['VANE_KEYS_OAUTH', 'VANE_KEYS_HOOKS', 'VANE_KEYS_ACCESS', 'VANE_KEYS_DATA_PRIVATE'];
-
 /**
  * The database of this installation. The one called `vane` may belong to another checkout on this machine, whose keys
  * we do not have: unless a name was asked for, we then take one of our own, and the same word as prefix on the bus.
@@ -31,7 +30,7 @@ async function openDatabase(dir, serverUrl, settings, env, say) {
   const foreign = database.instance !== undefined && database.instance !== settings.instance;
   if (!foreign) return database.url;
   if (asked) {
-    if (!ringVariables.every((variable) => env[variable])) {
+    if (!ringNames.every((name) => env[name] || env[`${name}_FILE`])) {
       say(`Warning: the database "${name}" was made by another installation. What it encrypted can only be read with that one's VANE_KEYS_* variables.`);
     }
     return database.url;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonSettings, databaseSettings, egressSettings, readSettings } from '@vane/runtime';
+import { commonSettings, databaseSettings, egressSettings, keyRingSettings, readSettings } from '@vane/runtime';
 import { TOKEN_PATTERN } from './access/token.js';
 
 /** A setting that may be left out or, as compose files do, left empty. */
@@ -15,10 +15,12 @@ export const settingsShape = {
     .string()
     .regex(TOKEN_PATTERN, 'must be vat_ and 43 characters of base64url (32 random bytes)')
     .optional(),
-  VANE_KEYS_ACCESS: z.string().min(1, 'must hold the key ring of what the gateway keeps for people'),
+  ...keyRingSettings('VANE_KEYS_ACCESS'),
   /** Sends notifications by mail; user and password may stand in it. */
   VANE_API_GATEWAY_SMTP_URL: optional(z.url({ protocol: /^smtps?$/, error: 'must be smtp://user:password@host:port or smtps://' })),
   VANE_API_GATEWAY_SMTP_FROM: optional(z.email({ error: 'must be the e-mail address that notifications come from' })),
+  /** Days after which entries of the audit trail are deleted; 0 keeps them for ever. */
+  VANE_API_GATEWAY_AUDIT_DAYS: z.coerce.number().int().min(0).max(36_500).default(365),
   /** Longest time a caller is kept waiting, whatever an operation would allow; for proxies that give up early. */
   VANE_API_GATEWAY_MAX_WAIT_MS: z.coerce.number().int().min(100).max(120_000).default(60_000),
 };

@@ -1,15 +1,27 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
-import { Database, openDatabase, parseKeyRing, Vault } from '@vane/db';
+import { Database, openDatabase, openVault, Vault } from '@vane/db';
 import { Clock, EgressClient, egressProvider, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
+import { AccountChanges } from './account-changes.js';
+import { AuthorisationAnswers } from './authorisation-answers.js';
 import { AuthorisationsService } from './authorisations.service.js';
 import type { Settings } from './config.js';
+import { ClientSecrets } from './client-secrets.js';
 import { ConnectionStore } from './connection-store.js';
+import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionsService } from './connections.service.js';
+import { GrantComparison } from './grant-comparison.js';
+import { GrantStore } from './grant-store.js';
 import { GrantTaker } from './grant-taker.js';
+import { HeldGrants } from './held-grants.js';
+import { InstanceIntegrationsService } from './instance-integrations.service.js';
+import { IntegrationEditor } from './integration-editor.js';
+import { IntegrationUsers } from './integration-users.js';
+import { IntegrationViews } from './integration-view.js';
+import { InstanceIntegrationsController, IntegrationsController } from './integrations.controller.js';
 import { IntegrationsService } from './integrations.service.js';
 import { OAuthClient } from './oauth-client.js';
-import { AuthorisationsController, ConnectionsController, IntegrationsController } from './operations.controller.js';
+import { AuthorisationsController, ConnectionsController } from './operations.controller.js';
 import { PublicUrls } from './public-urls.js';
 import { RefreshTimes } from './refresh-times.js';
 import { ServiceCatalog } from './service-catalog.js';
@@ -21,12 +33,23 @@ export type Replacements = { adapters?: AdapterRegistry; clock?: Clock };
 
 /** Integrations, connections and their tokens. */
 @Module({
-  controllers: [IntegrationsController, AuthorisationsController, ConnectionsController],
+  controllers: [IntegrationsController, InstanceIntegrationsController, AuthorisationsController, ConnectionsController],
   providers: [
+    ClientSecrets,
+    IntegrationUsers,
+    IntegrationViews,
+    IntegrationEditor,
     IntegrationsService,
+    InstanceIntegrationsService,
     AuthorisationsService,
+    AuthorisationAnswers,
+    AccountChanges,
+    HeldGrants,
+    GrantComparison,
+    GrantStore,
     ConnectionsService,
     TokensService,
+    ConnectionNotices,
     ConnectionStore,
     GrantTaker,
     OAuthClient,
@@ -49,9 +72,8 @@ export class AppModule {
         },
         {
           provide: Vault,
-          inject: [Database, Clock],
-          useFactory: (database: Database, time: Clock) =>
-            new Vault({ database, ring: 'oauth', keys: parseKeyRing(settings.VANE_KEYS_OAUTH), clock: time }),
+          inject: [Database, Clock, Logger],
+          useFactory: (database: Database, time: Clock, logger: Logger) => openVault('oauth', settings, { database, clock: time, logger }),
         },
         egressProvider(settings, { requireHttps: true }),
         {

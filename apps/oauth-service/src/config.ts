@@ -1,4 +1,4 @@
-import { adapterSettings, commonSettings, databaseSettings, egressSettings, readSettings } from '@vane/runtime';
+import { adapterSettings, commonSettings, databaseSettings, egressSettings, keyRingSettings, readSettings } from '@vane/runtime';
 import { z } from 'zod';
 import { LONGEST_REQUEST_MS } from './refresh-times.js';
 
@@ -9,7 +9,7 @@ export const settingsShape = {
   ...adapterSettings,
   /** Where browsers reach the gateway: start URLs and the redirect URI are below it. */
   VANE_API_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).transform((url) => url.replace(/\/+$/, '')),
-  VANE_KEYS_OAUTH: z.string().min(1, 'must hold the key ring of OAuth credentials'),
+  ...keyRingSettings('VANE_KEYS_OAUTH'),
   /** Longest token request, in milliseconds; the refresh lease and the callers' wait follow from it. */
   VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: z.coerce.number().int().min(500).max(LONGEST_REQUEST_MS).default(LONGEST_REQUEST_MS),
 };

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { type DynamicModule, Module } from '@nestjs/common';
-import { Database, openDatabase, parseOpeningKeys } from '@vane/db';
-import { Clock, EgressClient, egressProvider, Health, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule } from '@vane/runtime';
+import { type DynamicModule, Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { connectionChanged } from '@vane/contracts';
+import { Database, openDatabase, openOpeningKeys } from '@vane/db';
+import { Bus, Clock, EgressClient, egressProvider, Health, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule } from '@vane/runtime';
 import type { RunWorkerSettings } from './config.js';
 import { HttpTarget } from './http-target.js';
 import { Reconciler } from './reconciler.js';
@@ -15,7 +16,13 @@ import { guardedFetch, ScriptTarget } from './script-target.js';
 import { SealedValues } from './sealed-values.js';
 
 @Module({})
-export class AppModule {
+export class AppModule implements OnApplicationBootstrap {
+  constructor(
+    @Inject(Reconciler) private readonly reconciler: Reconciler,
+    @Inject(Bus) private readonly bus: Bus,
+    @Inject(Logger) private readonly logger: Logger,
+  ) {}
+
   static with(settings: RunWorkerSettings, clock?: Clock): DynamicModule {
     return {
       module: AppModule,
@@ -23,6 +30,13 @@ export class AppModule {
       controllers: [RunsController],
       providers: [...outside(settings), ...targets(settings), ...work(settings)],
     };
+  }
+
+  onApplicationBootstrap(): void {
+    this.bus.onSignal(connectionChanged, ({ status }) => {
+      // Lost signals and failed passes only mean that the next scheduled pass does it.
+      if (status === 'active') this.reconciler.release().catch((error: unknown) => this.logger.warn({ err: error }, 'held runs are let go later'));
+    });
   }
 }
 
@@ -53,8 +67,8 @@ const targets = (settings: RunWorkerSettings) => [
 const work = (settings: RunWorkerSettings) => [
   {
     provide: Reconciler,
-    inject: [Database, JobQueues, Clock],
-    useFactory: (database: Database, queues: JobQueues, time: Clock) => new Reconciler(database, queues, time),
+    inject: [Database, JobQueues, Clock, Logger],
+    useFactory: (database: Database, queues: JobQueues, time: Clock, logger: Logger) => new Reconciler(database, queues, time, logger),
   },
   {
     provide: RunWorker,
@@ -69,7 +83,7 @@ const work = (settings: RunWorkerSettings) => [
       metrics: Metrics,
       lifecycle: Lifecycle,
     ) => {
-      const sealed = new SealedValues(database, await parseOpeningKeys(settings.VANE_KEYS_DATA_PRIVATE), clock);
+      const sealed = new SealedValues(database, await openOpeningKeys(settings, { database, logger }), clock);
       const executor = new RunExecutor(new HttpTarget(egress, clock), new ScriptTarget(sandbox), sealed);
       const store = new RunStore(database, clock, `run-worker-${process.pid}-${randomBytes(6).toString('hex')}`);
       const concurrency = settings.VANE_RUN_CONCURRENCY;

@@ -1,4 +1,4 @@
-import { commonSettings, databaseSettings, egressSettings, readSettings, redisSettings } from '@vane/runtime';
+import { commonSettings, databaseSettings, egressSettings, keyRingSettings, readSettings, redisSettings } from '@vane/runtime';
 import { z } from 'zod';
 
 export const settingsShape = {
@@ -6,7 +6,7 @@ export const settingsShape = {
   ...databaseSettings,
   ...redisSettings,
   ...egressSettings,
-  VANE_KEYS_DATA_PRIVATE: z.string().min(1, 'must hold the private half of the data ring'),
+  ...keyRingSettings('VANE_KEYS_DATA_PRIVATE'),
   /** Runs this process has in hand at once, scripts that wait for a sandbox process included. */
   VANE_RUN_CONCURRENCY: z.coerce.number().int().min(1).max(500).default(20),
   /** Sandbox processes kept warm, which is how many scripts run at once. */

@@ -14,8 +14,7 @@ afterAll(() => house?.close());
 async function countedKeys(): Promise<{ keys: OpeningKeys; opened: () => number }> {
   const real = await parseOpeningKeys(house.privateKeys);
   let count = 0;
-  const keys = Object.assign(new Map(real.keys), { get: (id: string) => ((count += 1), real.keys.get(id)) });
-  return { keys: { ...real, keys }, opened: () => count };
+  return { keys: { find: (id) => ((count += 1), real.find(id)) }, opened: () => count };
 }
 
 test('a value is opened once, and anew when it was set anew', async () => {

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module, type OnApplicationBootstrap, Inject } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
 import { connectionChanged } from '@vane/contracts';
-import { Database, ensurePartitions, openDatabase, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
+import { Database, ensurePartitions, openDatabase, openSealingKey, openVault, Vault } from '@vane/db';
 import {
   Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule,
 } from '@vane/runtime';
@@ -40,11 +40,10 @@ const connections = (settings: TriggerSettings) => [
   egressProvider(settings),
   {
     provide: Vault,
-    inject: [Database, Clock],
-    useFactory: (database: Database, clock: Clock) =>
-      new Vault({ database, ring: 'hooks', keys: parseKeyRing(settings.VANE_KEYS_HOOKS), clock }),
+    inject: [Database, Clock, Logger],
+    useFactory: (database: Database, clock: Clock, logger: Logger) => openVault('hooks', settings, { database, clock, logger }),
   },
-  { provide: DataKey, useFactory: async () => new DataKey(await parseSealingKey(settings.VANE_KEYS_DATA_PUBLIC)) },
+  { provide: DataKey, inject: [Logger], useFactory: async (logger: Logger) => new DataKey(await openSealingKey(settings, logger)) },
   { provide: HookKeys, useFactory: () => new HookKeys(settings.VANE_INGRESS_KEY_SECRET) },
 ];
 

@@ -1,4 +1,4 @@
-import { adapterSettings, commonSettings, databaseSettings, egressSettings, readSettings, redisSettings } from '@vane/runtime';
+import { adapterSettings, commonSettings, databaseSettings, egressSettings, keyRingSettings, readSettings, redisSettings } from '@vane/runtime';
 import { z } from 'zod';
 
 export const settingsShape = {
@@ -9,8 +9,8 @@ export const settingsShape = {
   ...adapterSettings,
   /** Where services reach webhook-ingress. */
   VANE_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
-  VANE_KEYS_HOOKS: z.string().min(1),
-  VANE_KEYS_DATA_PUBLIC: z.string().min(1),
+  ...keyRingSettings('VANE_KEYS_HOOKS'),
+  ...keyRingSettings('VANE_KEYS_DATA_PUBLIC'),
   VANE_INGRESS_KEY_SECRET: z.string().min(1),
 };
 

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdapterRegistry, loadAdapters } from '@vane/adapters';
-import { Database, openDatabase, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
+import { Database, openDatabase, openSealingKey, openVault, Vault } from '@vane/db';
 import { Bus, Clock, Health, HookKeys, Lifecycle, Logger, Metrics, RuntimeModule, keepDeliveryStream } from '@vane/runtime';
 import type { IngressSettings } from './config.js';
 import { Receiver } from './receiver.js';
@@ -26,9 +26,8 @@ export class AppModule {
         },
         {
           provide: Vault,
-          inject: [Database, Clock],
-          useFactory: (database: Database, time: Clock) =>
-            new Vault({ database, ring: 'hooks', keys: parseKeyRing(settings.VANE_KEYS_HOOKS), clock: time }),
+          inject: [Database, Clock, Logger],
+          useFactory: (database: Database, time: Clock, logger: Logger) => openVault('hooks', settings, { database, clock: time, logger }),
         },
         {
           provide: SubscriptionCache,
@@ -49,7 +48,7 @@ export class AppModule {
           inject: [SubscriptionCache, DeliveryStore, Clock, Logger, Metrics],
           useFactory: async (cache: SubscriptionCache, store: DeliveryStore, time: Clock, logger: Logger, metrics: Metrics) => {
             const keys = new HookKeys(settings.VANE_INGRESS_KEY_SECRET);
-            const dataKey = await parseSealingKey(settings.VANE_KEYS_DATA_PUBLIC);
+            const dataKey = await openSealingKey(settings, logger);
             return new Receiver(keys, cache, store, dataKey, time, logger, metrics);
           },
         },

@@ -1,4 +1,4 @@
-import { adapterSettings, commonSettings, databaseSettings, readSettings } from '@vane/runtime';
+import { adapterSettings, commonSettings, databaseSettings, keyRingSettings, readSettings } from '@vane/runtime';
 import { z } from 'zod';
 
 /** Bodies up to this many bytes fit a bus message with its header; more is refused with 413. */
@@ -8,8 +8,8 @@ export const settingsShape = {
   ...commonSettings,
   ...databaseSettings,
   ...adapterSettings,
-  VANE_KEYS_HOOKS: z.string().min(1),
-  VANE_KEYS_DATA_PUBLIC: z.string().min(1),
+  ...keyRingSettings('VANE_KEYS_HOOKS'),
+  ...keyRingSettings('VANE_KEYS_DATA_PUBLIC'),
   VANE_INGRESS_KEY_SECRET: z.string().min(1),
 };
 

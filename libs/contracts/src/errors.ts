@@ -9,8 +9,10 @@ type ErrorEntry = { status: number; retry: Retry; title: string };
  */
 export const ERRORS = {
   bad_request: { status: 400, retry: 'never', title: 'The request is not valid' },
-  unauthenticated: { status: 401, retry: 'never', title: 'A valid API token is required' },
-  forbidden: { status: 403, retry: 'never', title: 'This token may not do that' },
+  unauthenticated: { status: 401, retry: 'never', title: 'A valid API token or a session is required' },
+  sign_in_refused: { status: 401, retry: 'never', title: 'E-mail or password is wrong' },
+  csrf_refused: { status: 403, retry: 'never', title: 'The request does not prove that it comes from this site' },
+  forbidden: { status: 403, retry: 'never', title: 'You may not do that' },
   not_found: { status: 404, retry: 'never', title: 'There is no such object in this workspace' },
   method_not_allowed: { status: 405, retry: 'never', title: 'This route does not know that method' },
   conflict: { status: 409, retry: 'never', title: 'The object was changed meanwhile, or its state does not allow this' },
@@ -26,11 +28,14 @@ export const ERRORS = {
   url_not_allowed: { status: 422, retry: 'never', title: 'This URL may not be called from here' },
   rate_limited: { status: 429, retry: 'later', title: 'Too many requests' },
   internal: { status: 500, retry: 'later', title: 'Something went wrong on our side' },
+  undecryptable: { status: 503, retry: 'later', title: 'What was stored cannot be decrypted with the keys that Vane has' },
   unavailable: { status: 503, retry: 'later', title: 'A part of Vane is not reachable' },
   deadline_exceeded: { status: 504, retry: 'later', title: 'The answer took too long' },
   oauth_state_invalid: { status: 400, retry: 'never', title: 'This authorisation was not started here, or was already used' },
   oauth_denied: { status: 422, retry: 'never', title: 'The service did not grant access' },
   oauth_exchange_failed: { status: 422, retry: 'never', title: 'The service refused to issue a token' },
+  confirmation_required: { status: 409, retry: 'never', title: 'This would break more than you named; read what, and confirm' },
+  scopes_missing: { status: 422, retry: 'reauth', title: 'The connection lacks scopes that this needs' },
   connection_auth_required: { status: 422, retry: 'reauth', title: 'The connection must be authorised again' },
   service_unauthorised: { status: 422, retry: 'reauth', title: 'The service does not accept our token any more' },
   service_forbidden: { status: 422, retry: 'never', title: 'The service refuses this to the connected account' },
@@ -53,7 +58,7 @@ export type VaneErrorOptions = {
 
 /** The one error class that crosses apps. `message` is a sentence for the person who reads it and never holds a secret. */
 export class VaneError extends Error {
-  override readonly name = 'VaneError';
+  override readonly name: string = 'VaneError';
   readonly fields: ErrorField[];
   readonly retryAfterMs: number | undefined;
 

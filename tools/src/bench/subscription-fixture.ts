@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { loadAdapters } from '@vane/adapters';
-import { Database, newId, parseKeyRing, Vault } from '@vane/db';
+import { Database, newId, openKeyRing, Vault } from '@vane/db';
 import { HookKeys, hookUrl } from '@vane/runtime';
 import { Problem } from '../../launch/index.mjs';
 
@@ -22,7 +22,7 @@ export async function insertSubscription(options: {
   const secret = randomBytes(32).toString('base64url');
   const database = Database.connect({ url: options.databaseUrl, applicationName: 'bench', maxConnections: 2 });
   try {
-    const vault = new Vault({ database, ring: 'hooks', keys: parseKeyRing(environment['VANE_KEYS_HOOKS'] ?? ''), clock: { now: () => now } });
+    const vault = new Vault({ database, ring: 'hooks', keys: openKeyRing(environment, 'VANE_KEYS_HOOKS'), clock: { now: () => now } });
     const cell = { table: 'subscription', row: subscription, column: 'secrets_enc', workspaceId: workspace };
     const secrets = await vault.encrypt(JSON.stringify([secret]), cell);
     await database.pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3)', [workspace, 'Bench', now]);

@@ -24,6 +24,7 @@ const SETTINGS: Record<string, string> = {
   VANE_BOOTSTRAP_TOKEN: 'The first token, a superadmin: vat_ and 32 random bytes in base64url.',
   VANE_EGRESS_ALLOW: 'Private addresses that outgoing calls may reach all the same, separated by commas.',
   VANE_EXTRA_ADAPTERS: 'Paths of further adapters, separated by commas.',
+  VANE_API_GATEWAY_AUDIT_DAYS: 'Days for which the audit trail is kept; 0 for ever.',
   VANE_API_GATEWAY_MAX_WAIT_MS: 'Longest time a caller is kept waiting, in milliseconds.',
   VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: 'Longest token request, in milliseconds; the refresh lease is half as long again.',
   VANE_API_GATEWAY_SMTP_URL: 'Mail server for notifications, e.g. smtps://user:password@mail.example.com. None: no channels of kind email.',
@@ -53,7 +54,10 @@ function settingsIn(shapes: SettingsShapes): Setting[] {
       else settings.set(name, { name, apps: [app], ...standardOf(schema as z.ZodType) });
     }
   }
-  return [...settings.values()];
+  // A ring in a file stands in place of the ring itself, which is required all the same.
+  const rings = [...settings.values()].filter(({ name }) => settings.has(`${name}_FILE`));
+  for (const ring of rings) Object.assign(ring, { required: true, standard: undefined });
+  return [...settings.values()].filter(({ name }) => !rings.some((ring) => name === `${ring.name}_FILE`));
 }
 
 /** What a setting is without being set: its default, nothing at all, or an error. */
@@ -80,6 +84,7 @@ export function environmentPage(shapes: SettingsShapes): string {
   const sorted = settings.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
   return `# Made by "npm run gen" from the settings of the apps. ./vane needs none of these: it finds or makes what is required.
 # For docker compose, "node tools/compose-env.mjs" writes a .env with fresh passwords and keys.
+# A key ring can also be in a file: VANE_KEYS_OAUTH_FILE (and so on) then names it, and VANE_KEYS_OAUTH is left out.
 
 ${sorted.map(entry).join('\n')}
 # Only for docker compose

@@ -33,6 +33,7 @@ describe('the example environment', () => {
     const shapes = await real();
     const page = environmentPage(shapes);
     for (const name of new Set(APPS.flatMap((app) => Object.keys(shapes[app])))) {
+      if (name.startsWith('VANE_KEYS_') && name.endsWith('_FILE')) continue; // described once for all rings
       expect(page.match(new RegExp(`^(# )?${name}=`, 'gm'))).toHaveLength(1);
     }
     expect(page).toMatch(/^VANE_KEYS_OAUTH=$/m);

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { createTestDatabase } from '@vane/testing';
 import { Database } from '../database.js';
-import type { SymmetricRing } from './data-keys.js';
 import { parseKeyRing } from './key-ring.js';
+import type { SymmetricRing } from './rings.js';
 import { Vault } from './vault.js';
 import { VaultError } from './vault-error.js';
 
@@ -124,15 +124,10 @@ describe('Vault', () => {
     expect(await vault.decrypt(ciphertext, cell)).toBe(SECRET);
   });
 
-  it('decrypts with an older key of the ring, which may be retired after the data keys were wrapped anew', async () => {
+  it('decrypts with an older key of the ring, and says which one it lacks', async () => {
     const ciphertext = await newVault(k1).encrypt(SECRET, cell);
+    expect(await newVault(`${k2},${k1}`).decrypt(ciphertext, cell)).toBe(SECRET);
     await expect(newVault(k2).decrypt(ciphertext, cell)).rejects.toThrow('Ring oauth has no key k1');
-    const rotating = newVault(`${k2},${k1}`);
-    expect(await rotating.decrypt(ciphertext, cell)).toBe(SECRET);
-    expect(await rotating.rewrapDataKeys()).toBe(1);
-    expect(await rotating.rewrapDataKeys()).toBe(0);
-    expect(await newVault(k2).decrypt(ciphertext, cell)).toBe(SECRET);
-    await expect(newVault(k1).decrypt(ciphertext, cell)).rejects.toThrow('Ring oauth has no key k2');
   });
 
   it('says that a key of the ring is the wrong one, without showing it', async () => {

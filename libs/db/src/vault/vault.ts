@@ -3,8 +3,9 @@ import { decryptAesGcm, encryptAesGcm } from './aes-gcm.js';
 import { bindTo } from './cell.js';
 import type { Cell } from './cell.js';
 import { DataKeys } from './data-keys.js';
-import type { DataKey, SymmetricRing } from './data-keys.js';
+import type { DataKey } from './data-keys.js';
 import type { KeyRing } from './key-ring.js';
+import type { SymmetricRing } from './rings.js';
 import { VaultError } from './vault-error.js';
 
 const INSTANCE = 'instance';
@@ -48,11 +49,6 @@ export class Vault {
     const { id, sealed } = this.parse(ciphertext, where);
     const dataKey = this.dataKeys.cached(id);
     return dataKey && this.open(dataKey, sealed, where);
-  }
-
-  /** Wraps every data key with the ring's current key and returns how many had an older one, which may then be retired. */
-  rewrapDataKeys(): Promise<number> {
-    return this.dataKeys.rewrap();
   }
 
   private parse(ciphertext: string, where: Cell): { id: string; sealed: string } {
