@@ -1,22 +1,26 @@
-import { Module, type DynamicModule, type OnApplicationBootstrap } from '@nestjs/common';
-import { Database, openDatabase } from '@vane/db';
-import { Clock, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
-import { Authenticator } from './access/authenticator.js';
-import { Authoriser } from './access/authoriser.js';
-import { Tokens } from './access/tokens.js';
-import { Workspaces } from './access/workspaces.js';
+import { Inject, Module, type DynamicModule, type OnApplicationBootstrap } from '@nestjs/common';
+import { Database, openDatabase, openVault, Vault } from '@vane/db';
+import { Clock, egressProvider, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
+import { ACCESS_CONTROLLERS, accessProviders } from './access/parts.js';
+import { Sessions } from './access/sessions.js';
+import { AuditLog } from './audit/audit-log.js';
+import { AuditTrail } from './audit/audit-trail.js';
+import { Recorder } from './audit/recorder.js';
 import type { GatewaySettings } from './config.js';
 import { IdempotencyStore } from './idempotency/store.js';
-import { NotificationStore } from './notifications/notification-store.js';
-import { Notifications } from './notifications/notifications.controller.js';
+import { notificationControllers, notificationProviders } from './notifications/providers.js';
 
 const SWEEP_EVERY_MS = 3_600_000;
+const AUDIT_DAYS = Symbol('how long the audit trail is kept');
 
 /** The gateway: who may ask what, the operations it owns itself, and the memory of idempotency keys. */
 @Module({})
 export class GatewayModule implements OnApplicationBootstrap {
   constructor(
     private readonly idempotency: IdempotencyStore,
+    private readonly sessions: Sessions,
+    private readonly audit: AuditTrail,
+    @Inject(AUDIT_DAYS) private readonly auditDays: number,
     private readonly lifecycle: Lifecycle,
     private readonly logger: Logger,
   ) {}
@@ -25,25 +29,38 @@ export class GatewayModule implements OnApplicationBootstrap {
     return {
       module: GatewayModule,
       imports: [RuntimeModule.forApp('api-gateway', settings, clock)],
-      controllers: [Workspaces, Tokens, Notifications],
+      controllers: [...ACCESS_CONTROLLERS, AuditLog, ...notificationControllers],
       providers: [
-        Authenticator,
-        Authoriser,
+        ...accessProviders(settings.VANE_API_URL),
         IdempotencyStore,
-        NotificationStore,
+        AuditTrail,
+        Recorder,
+        { provide: AUDIT_DAYS, useValue: settings.VANE_API_GATEWAY_AUDIT_DAYS },
+        ...notificationProviders(settings),
         // As part of the module, because filters added to the app are not seen by handlers that are already connected.
         {
           provide: Database,
           inject: [Health, Lifecycle, Logger],
           useFactory: (health: Health, lifecycle: Lifecycle, logger: Logger) => openDatabase('api-gateway', settings, { health, lifecycle, logger }),
         },
+        {
+          provide: Vault,
+          inject: [Database, Clock, Logger],
+          useFactory: (database: Database, time: Clock, logger: Logger) => openVault('access', settings, { database, clock: time, logger }),
+        },
+        egressProvider(settings),
       ],
     };
   }
 
   onApplicationBootstrap(): void {
-    const sweep = () => this.idempotency.sweep().catch((error: unknown) => this.logger.warn({ err: error }, 'idempotency keys not swept'));
-    const timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
+    const sweep = (what: string, work: () => Promise<number>) =>
+      void work().catch((error: unknown) => this.logger.warn({ err: error }, `${what} not swept`));
+    const timer = setInterval(() => {
+      sweep('idempotency keys', () => this.idempotency.sweep());
+      sweep('sessions', () => this.sessions.sweep());
+      sweep('audit trail', () => this.audit.sweep(this.auditDays));
+    }, SWEEP_EVERY_MS).unref();
     this.lifecycle.onStop(() => clearInterval(timer));
   }
 }
