@@ -63,6 +63,10 @@ ADD COLUMN     "secret_version" INTEGER NOT NULL DEFAULT 1;
 UPDATE "subscription" SET "applied_secret" = 1 WHERE "applied" IS NOT NULL;
 ALTER TABLE "subscription" ALTER COLUMN "secret_version" DROP DEFAULT;
 
+-- AlterTable
+ALTER TABLE "trigger" ADD COLUMN     "old_feed_id" TEXT,
+ADD COLUMN     "old_feed_until" TIMESTAMPTZ(3);
+
 -- CreateTable
 CREATE TABLE "users" (
     "id" TEXT NOT NULL,
@@ -319,6 +323,7 @@ CREATE INDEX "connection_account_changed_idx" ON "connection"("account_changed_a
 CREATE INDEX "connection_disconnect_idx" ON "connection"("disconnect_at") WHERE "disconnect_at" IS NOT NULL;
 CREATE INDEX "run_held_idx" ON "run"("trigger_id", "event_received_at", "id") WHERE "status" = 'held';
 CREATE INDEX "notification_delivery_due_idx" ON "notification_delivery"("next_attempt_at") WHERE "next_attempt_at" IS NOT NULL;
+CREATE INDEX "trigger_old_feed_idx" ON "trigger"("old_feed_id") WHERE "old_feed_id" IS NOT NULL;
 CREATE INDEX "subscription_old_secrets_idx" ON "subscription"("old_secrets_until") WHERE "old_secrets_until" IS NOT NULL;
 CREATE INDEX "audit_entry_at_idx" ON "audit_entry" USING brin ("at");
 
