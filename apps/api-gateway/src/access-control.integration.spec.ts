@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { Database } from '@vane/db';
 import { Bus, createLogger } from '@vane/runtime';
 import { Authenticator } from './access/authenticator.js';
+import { Identities } from './access/identities.js';
+import { SessionCookie } from './access/session-cookie.js';
+import { Sessions } from './access/sessions.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
 import { hashToken, newToken } from './access/token.js';
 import { startGateway } from './gateway.js';
@@ -20,6 +23,13 @@ beforeAll(async () => {
 afterAll(() => gateway?.stop());
 
 type Listed = { items: { id: string; name: string }[]; next: string | null };
+
+const presenting = (token: string) => ({ method: 'GET', headers: { authorization: `Bearer ${token}` } });
+function authenticatorOn(database: Database): Authenticator {
+  const clock = new MovableClock();
+  const logger = createLogger({ app: 'test', level: 'silent' });
+  return new Authenticator(new Identities(database, clock, new Sessions(database, clock), logger), clock, new SessionCookie(gateway.settings.VANE_API_URL));
+}
 
 describe('a workspace', () => {
   test('is made by a superadmin and read by its own tokens', async () => {
@@ -102,12 +112,12 @@ describe('an API token', () => {
 
   test('is not cached by a lookup that a revocation overtook', async () => {
     const { id, token } = await gateway.addToken(gateway.workspace, 'operator');
-    const authenticator = new Authenticator(gateway.database, gateway.clock);
-    const lookup = authenticator.authenticate(`Bearer ${token}`);
+    const authenticator = authenticatorOn(gateway.database);
+    const lookup = authenticator.authenticate(presenting(token));
     authenticator.forget();
     await lookup;
     await gateway.database.prisma.apiToken.delete({ where: { id } });
-    await expect(authenticator.authenticate(`Bearer ${token}`)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(authenticator.authenticate(presenting(token))).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 
   test('ends at its time, also while it is cached', async () => {
@@ -134,8 +144,8 @@ describe('an API token', () => {
 
   test('cannot be judged while the database is away, which is not its fault', async () => {
     const away = Database.connect({ url: 'postgres://postgres@127.0.0.1:1/none', applicationName: 'test' });
-    const authenticator = new Authenticator(away, new MovableClock());
-    await expect(authenticator.authenticate(`Bearer ${newToken()}`)).rejects.toMatchObject({ code: 'unavailable', status: 503 });
+    const authenticator = authenticatorOn(away);
+    await expect(authenticator.authenticate(presenting(newToken()))).rejects.toMatchObject({ code: 'unavailable', status: 503 });
     await away.close();
   });
 });

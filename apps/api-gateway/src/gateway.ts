@@ -4,7 +4,10 @@ import { Bus, Clock, Logger, Metrics, startApp } from '@vane/runtime';
 import type { FastifyInstance } from 'fastify';
 import { Authenticator } from './access/authenticator.js';
 import { Authoriser } from './access/authoriser.js';
+import { Recorder } from './audit/recorder.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
+import { GuessLimits } from './access/guess-limits.js';
+import { SessionCookie } from './access/session-cookie.js';
 import type { GatewaySettings } from './config.js';
 import { GatewayModule } from './gateway.module.js';
 import { addGate, createGate } from './http/gate.js';
@@ -36,14 +39,17 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
   addUnknownRoutes(fastify, gate);
   await fastify.register(async (scope) => {
     addGate(scope, gate);
-    addBrowserRoutes(scope, { bus, logger, https });
+    await addBrowserRoutes(scope, { bus, logger, https, origin: new URL(settings.VANE_API_URL).origin });
     addOpenApiRoute(scope);
     addRestRoutes(scope, {
       bus,
       logger,
       authenticator: app.get(Authenticator),
       authoriser: app.get(Authoriser),
+      cookie: app.get(SessionCookie),
+      guesses: app.get(GuessLimits),
       idempotency: app.get(IdempotencyStore),
+      recorder: app.get(Recorder),
       maxWaitMs: settings.VANE_API_GATEWAY_MAX_WAIT_MS,
     });
   });

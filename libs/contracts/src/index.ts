@@ -1,22 +1,30 @@
 import * as access from './access.js';
 import * as activity from './activity.js';
+import * as audit from './audit.js';
 import * as connections from './connections.js';
 import * as notifications from './notifications.js';
+import * as integrations from './integrations.js';
 import type { Operation } from './operation.js';
+import * as people from './people.js';
 import * as runnables from './runnables.js';
+import { scopesOf } from './scopes.js';
 import * as services from './services.js';
 import * as triggers from './triggers.js';
 
 export * from './access.js';
 export * from './activity.js';
+export * from './audit.js';
 export * from './connections.js';
 export * from './errors.js';
 export * from './masking.js';
+export * from './integrations.js';
 export * from './messages.js';
 export * from './notifications.js';
 export * from './operation.js';
+export * from './people.js';
 export * from './runnables.js';
 export * from './scalars.js';
+export * from './scopes.js';
 export * from './services.js';
 export * from './triggers.js';
 
@@ -24,6 +32,9 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, services, connections, runnables, triggers, activity, notifications]
+export const OPERATIONS: readonly Operation[] = [access, people, audit, services, integrations, connections, runnables, triggers, activity, notifications]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
+
+/** Every scope that an API token may have. */
+export const TOKEN_SCOPES: readonly string[] = scopesOf(OPERATIONS);

@@ -3,15 +3,21 @@ import { z } from 'zod';
 export const APPS = ['api-gateway', 'oauth-service', 'trigger-service', 'webhook-ingress', 'sync-worker', 'run-worker'] as const;
 export type AppName = (typeof APPS)[number];
 
-/** Roles of a token in its workspace, weakest first; `superadmin` is the instance's. */
+/** Roles in a workspace, weakest first; `superadmin` is the instance's. */
 export const ROLES = ['operator', 'editor', 'admin', 'superadmin'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Roles that a membership, an invitation and a token of a workspace may have. */
+export const WORKSPACE_ROLES = ['operator', 'editor', 'admin'] as const;
+
+/** True when `role` may do what `needed` may do. */
+export const atLeast = (role: Role, needed: Role): boolean => ROLES.indexOf(role) >= ROLES.indexOf(needed);
+
 /**
- * Who may call: a role (or any above it), `anyone` with a valid token, or `internal`: other apps over the bus only,
- * never over HTTP.
+ * Who may call: a role (or any above it), `anyone` with a valid token or session, `user`: a person who is signed in,
+ * whatever the role, `public`: anybody at all, or `internal`: other apps over the bus only, never over HTTP.
  */
-export type Access = Role | 'anyone' | 'internal';
+export type Access = Role | 'anyone' | 'user' | 'public' | 'internal';
 
 export type HttpBinding<Output> = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -23,6 +29,18 @@ export type HttpBinding<Output> = {
   ifMatch?: boolean;
   /** The route names no object of a workspace, so a token of another workspace sees the same. Says why. */
   isolationExempt?: string;
+  /**
+   * `opens`: the reply's `sessionToken` goes into the session cookie and is never part of the body; null opens none. The
+   * input's `userAgent` is filled from the request. `closes`: the cookie is removed.
+   */
+  session?: 'opens' | 'closes';
+  /**
+   * Failed calls count as guesses against the address they come from, and against whom they are about: the value of this
+   * member of the input, or with `self` whoever asks.
+   */
+  guesses?: string;
+  /** The input holds a password, so no Idempotency-Key is taken: its memory keeps a hash of the input that is fast to try. */
+  takesPassword?: true;
   /**
    * Members of the reply that hold a secret and are shown once. They are never kept for a repeated idempotency key: the
    * replayed answer has null in their place.
@@ -70,6 +88,13 @@ export function defineOperation<Input extends z.ZodObject, Output extends z.ZodT
   };
 }
 
+/**
+ * Whether an Idempotency-Key means something. Not where nobody is known yet, since keys are remembered per actor, and not
+ * where a session or a password is at stake, which the memory of keys must not hold.
+ */
+export const takesIdempotencyKey = ({ mutates, access, http }: Pick<Operation, 'mutates' | 'access' | 'http'>): boolean =>
+  mutates && access !== 'public' && !http?.session && !http?.takesPassword;
+
 export type InputOf<O extends Operation> = z.output<O['input']>;
 export type OutputOf<O extends Operation> = z.output<O['output']>;
 
@@ -87,6 +112,8 @@ export const callContext = z.object({
     userId: z.string().nullable(),
     /** What people read: an e-mail address, the name of a token, an app. */
     label: z.string(),
+    /** The session that a user asks through. */
+    sessionId: z.string().optional(),
   }),
   idempotencyKey: z.string().optional(),
 });

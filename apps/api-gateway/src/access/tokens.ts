@@ -1,6 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import {
+  atLeast,
   createToken,
   listTokens,
   revokeToken,
@@ -14,7 +15,6 @@ import {
 import { Database, newId, pageOf } from '@vane/db';
 import { Clock, Handles } from '@vane/runtime';
 import { Authenticator } from './authenticator.js';
-import { atLeast } from './identity.js';
 import { hashToken, newToken } from './token.js';
 
 type Row = { id: string; name: string; role: string; createdAt: Date; expiresAt: Date | null };

@@ -1,7 +1,6 @@
-import { VaneError } from '@vane/contracts';
+import { VaneError, type Actor } from '@vane/contracts';
 import type { Logger, Metrics } from '@vane/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Identity } from '../access/identity.js';
 import { correlationIdFrom } from './correlation.js';
 import { expectedError, faultOfOurs, problemAnswer, type Answer } from './problem.js';
 
@@ -9,7 +8,8 @@ import { expectedError, faultOfOurs, problemAnswer, type Answer } from './proble
 declare module 'fastify' {
   interface FastifyRequest {
     correlationId: string;
-    identity: Identity | null;
+    /** Null until it is clear who asks. */
+    actor: Actor | null;
   }
   interface FastifyContextConfig {
     /** Name in logs and metrics: an operation's, or what the route is for. */
@@ -44,7 +44,7 @@ export function createGate(root: FastifyInstance, { logger, metrics, https }: Ga
   const headers = https ? { ...HEADERS, ...STRICT_TRANSPORT } : HEADERS;
   const seconds = metrics.histogram('vane_http_request_seconds', 'Time to answer a request of the REST API', ['operation', 'status']);
   root.decorateRequest('correlationId', '');
-  root.decorateRequest('identity', null);
+  root.decorateRequest('actor', null);
   return {
     enter(request, reply) {
       request.correlationId = correlationIdFrom(request.headers['x-request-id']);
@@ -55,8 +55,8 @@ export function createGate(root: FastifyInstance, { logger, metrics, https }: Ga
       const operation = config?.operation ?? 'unknown';
       const ms = Math.round(reply.elapsedTime * 10) / 10;
       seconds.observe({ operation, status: reply.statusCode }, reply.elapsedTime / 1000);
-      const { method, correlationId, identity } = request;
-      logger.info({ method, route, operation, status: reply.statusCode, ms, correlationId, actorId: identity?.actorId }, 'request answered');
+      const { method, correlationId, actor } = request;
+      logger.info({ method, route, operation, status: reply.statusCode, ms, correlationId, actorId: actor?.id }, 'request answered');
     },
     refuse: (error, request, reply) =>
       sendAnswer(reply, problemAnswer(callersError(error, request, logger), request.correlationId)),

@@ -7,11 +7,16 @@ export type RequestParts = {
   /** Parsed JSON; undefined without a body. */
   body: unknown;
   ifMatch: string | undefined;
+  userAgent?: string | undefined;
 };
 
 /** Operations that have a REST route. */
 export type RestOperation = Operation & { http: HttpBinding<unknown> };
 export const isRest = (operation: Operation): operation is RestOperation => operation.http !== undefined;
+
+/** Status of the answer to a call that succeeded. */
+export const statusOf = ({ http }: RestOperation, output: unknown): number =>
+  typeof http.status === 'function' ? http.status(output) : (http.status ?? 200);
 
 /** Names in `{}` of a binding's path. */
 export const pathParameters = (path: string): string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
@@ -21,7 +26,8 @@ export const readsQuery = ({ http }: RestOperation): boolean => http.method === 
 
 /** Members of the input that the query (GET, DELETE) or the body (all others) may hold. */
 export function freeMembers(operation: RestOperation): string[] {
-  const taken = [...pathParameters(operation.http.path), ...(operation.http.ifMatch ? ['ifMatch'] : [])];
+  const { path, ifMatch, session } = operation.http;
+  const taken = [...pathParameters(path), ...(ifMatch ? ['ifMatch'] : []), ...(session === 'opens' ? ['userAgent'] : [])];
   return Object.keys(operation.input.shape).filter((name) => !taken.includes(name));
 }
 
@@ -32,7 +38,8 @@ export function freeMembers(operation: RestOperation): string[] {
 export function buildInput(operation: RestOperation, parts: RequestParts): Record<string, unknown> {
   const members = readsQuery(operation) ? fromQuery(operation, parts) : fromBody(operation, parts);
   const version = operation.http.ifMatch ? { ifMatch: parseIfMatch(parts.ifMatch) } : {};
-  return { ...members, ...parts.params, ...version };
+  const browser = operation.http.session === 'opens' ? { userAgent: parts.userAgent ?? '' } : {};
+  return { ...members, ...parts.params, ...version, ...browser };
 }
 
 /** The version in an If-Match header: `"3"`, `3` or `W/"3"`. */

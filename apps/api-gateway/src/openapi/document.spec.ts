@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ERRORS, OPERATIONS, ROLES } from '@vane/contracts';
+import { ERRORS, OPERATIONS, ROLES, takesIdempotencyKey } from '@vane/contracts';
 import { isRest, pathParameters } from '../http/input.js';
 import { openApiDocument } from './document.js';
 
@@ -78,9 +78,15 @@ describe('the OpenAPI document', () => {
   });
 
   test('says what is shown once, and that a replayed answer has null there', () => {
-    expect(schemas['CreatedApiToken']!.properties['token']).toEqual({ anyOf: [{ type: 'string' }, { type: 'null' }] });
+    expect(schemas['CreatedApiToken']!.properties['token']).toEqual({ anyOf: [{ type: 'string', format: 'password' }, { type: 'null' }] });
     expect(schemas['CreatedRunnable']!.properties['secret']).toMatchObject({ type: ['string', 'null'] });
     expect(find('tokens.create')).toMatchObject({ description: expect.stringContaining('Shown once: token.') });
+  });
+
+  test('never shows the token of a session, which is in a cookie', () => {
+    expect(text).not.toContain('sessionToken');
+    expect(find('session.sign-in').responses['201']).toMatchObject({ headers: { 'set-cookie': expect.any(Object) } });
+    expect(JSON.stringify(find('session.sign-in').requestBody)).not.toContain('userAgent');
   });
 
   test('asks for If-Match and offers Idempotency-Key exactly where they mean something', () => {
@@ -89,7 +95,7 @@ describe('the OpenAPI document', () => {
       expect({ name: operation.name, ifMatch: refs.includes('IfMatch'), key: refs.includes('IdempotencyKey') }).toEqual({
         name: operation.name,
         ifMatch: operation.http.ifMatch ?? false,
-        key: operation.mutates,
+        key: takesIdempotencyKey(operation),
       });
     }
   });
@@ -107,9 +113,14 @@ describe('the OpenAPI document', () => {
   test('says who may call', () => {
     for (const { name, access } of OPERATIONS.filter(isRest)) {
       expect(find(name)).toMatchObject({ 'x-vane-access': access });
-      expect([...ROLES, 'anyone']).toContain(access);
+      expect([...ROLES, 'anyone', 'user', 'public']).toContain(access);
     }
-    expect(document.security).toEqual([{ apiToken: [] }]);
+    expect(document.security).toEqual([{ apiToken: [] }, { session: [], csrf: [] }]);
+    expect(find('session.sign-in')).toMatchObject({ security: [] });
+    expect(find('session.sign-out')).toMatchObject({ security: [{ session: [], csrf: [] }] });
+    expect(find('session.get')).toMatchObject({ security: [{ session: [] }] });
+    expect(find('workspaces.get')).toMatchObject({ security: [{ apiToken: [] }, { session: [] }] });
+    expect(find('workspaces.create')).not.toHaveProperty('security');
   });
 
   test('is the same every time it is made', () => {

@@ -1,5 +1,6 @@
-import { ERRORS, OPERATIONS, type ErrorCode } from '@vane/contracts';
+import { ERRORS, OPERATIONS, scopeOf, takesIdempotencyKey, type Access, type ErrorCode } from '@vane/contracts';
 import { z } from 'zod';
+import { CSRF_HEADER } from '../access/csrf.js';
 import { freeMembers, isRest, pathParameters, readsQuery, type RestOperation } from '../http/input.js';
 import { problemType } from '../http/problem.js';
 import { renameRefs, SchemaCollection, type JsonSchema } from './schemas.js';
@@ -23,7 +24,7 @@ const CODES = Object.keys(ERRORS) as ErrorCode[];
 export function openApiDocument(): OpenApiDocument {
   const operations = OPERATIONS.filter(isRest);
   const schemas = new SchemaCollection();
-  const outputs = new Map(operations.map((operation) => [operation.name, schemas.output(operation.output)]));
+  const outputs = new Map(operations.map((operation) => [operation.name, schemas.output(shownOutput(operation))]));
   const inputs = new Map(operations.map((operation) => [operation.name, schemas.input(operation.input)]));
   const { schemas: components, inputName } = schemas.components();
   for (const { name, http } of operations) markRevealed(outputs.get(name)!, http.revealsSecret ?? [], components);
@@ -42,7 +43,7 @@ export function openApiDocument(): OpenApiDocument {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/api/v1' }],
-    security: [{ apiToken: [] }],
+    security: [{ apiToken: [] }, { session: [], csrf: [] }],
     tags: [...new Set(operations.map(tagOf))].map((name) => ({ name })),
     paths,
     components: { schemas: { ...components, Problem: problemSchema() }, ...fixedComponents() },
@@ -59,6 +60,7 @@ function entryOf(operation: RestOperation, input: JsonSchema, output: JsonSchema
     summary: operation.summary,
     description: descriptionOf(operation),
     'x-vane-access': access,
+    ...securityOf(operation),
     parameters: parametersOf(operation, input),
     ...bodyOf(operation, input),
     responses: {
@@ -72,8 +74,29 @@ function entryOf(operation: RestOperation, input: JsonSchema, output: JsonSchema
   };
 }
 
-function descriptionOf({ access, http }: RestOperation): string {
-  const who = access === 'anyone' ? 'Any valid token may ask this.' : `Needs the role ${access}, or one above it.`;
+/** What the body of an answer holds: the token of a session is in a cookie. */
+function shownOutput({ http, output }: RestOperation): z.ZodType {
+  return http.session === 'opens' ? (output as unknown as z.ZodObject).omit({ sessionToken: true }) : output;
+}
+
+/** Who may ask an operation, and how, where that differs from the rest of the document. */
+function securityOf({ access, http }: RestOperation): JsonSchema {
+  if (access === 'public') return { security: [] };
+  const session = { session: [], ...(http.method === 'GET' ? {} : { csrf: [] }) };
+  if (access === 'user') return { security: [session] };
+  return http.method === 'GET' ? { security: [{ apiToken: [] }, session] } : {};
+}
+
+const WHO: Partial<Record<Access, string>> = {
+  anyone: 'Any valid token or session may ask this.',
+  user: 'For people who are signed in.',
+  public: 'Anybody may ask this.',
+};
+
+function descriptionOf(operation: RestOperation): string {
+  const { access, http } = operation;
+  const scope = access === 'user' || access === 'public' ? '' : ` A token needs the scope ${scopeOf(operation)}.`;
+  const who = `${WHO[access] ?? `Needs the role ${access}, or one above it.`}${scope}`;
   const revealed = http.revealsSecret ?? [];
   if (revealed.length === 0) return who;
   return `${who} Shown once: ${revealed.join(', ')}. An answer replayed for an Idempotency-Key has null there.`;
@@ -86,7 +109,7 @@ function parametersOf(operation: RestOperation, input: JsonSchema): JsonSchema[]
   const inQuery = readsQuery(operation)
     ? freeMembers(operation).map((name) => ({ name, in: 'query', required: required.includes(name), schema: properties[name] }))
     : [];
-  const named = ['RequestId', ...(operation.mutates ? ['IdempotencyKey'] : []), ...(operation.http.ifMatch ? ['IfMatch'] : [])];
+  const named = ['RequestId', ...(takesIdempotencyKey(operation) ? ['IdempotencyKey'] : []), ...(operation.http.ifMatch ? ['IfMatch'] : [])];
   return [...inPath, ...inQuery, ...named.map((name) => ({ $ref: `#/components/parameters/${name}` }))];
 }
 
@@ -109,7 +132,8 @@ function headersOf(operation: RestOperation, output: JsonSchema, components: Rec
   const names = {
     'x-request-id': 'RequestId',
     ...(properties?.['version'] ? { etag: 'Version' } : {}),
-    ...(operation.mutates ? { 'idempotency-replayed': 'IdempotencyReplayed' } : {}),
+    ...(takesIdempotencyKey(operation) ? { 'idempotency-replayed': 'IdempotencyReplayed' } : {}),
+    ...(operation.http.session ? { 'set-cookie': 'SessionCookie' } : {}),
   };
   return Object.fromEntries(Object.entries(names).map(([header, name]) => [header, { $ref: `#/components/headers/${name}` }]));
 }
@@ -118,7 +142,7 @@ function headersOf(operation: RestOperation, output: JsonSchema, components: Rec
 function problemsOf(operation: RestOperation): JsonSchema {
   const { mutates, http } = operation;
   const withBody = readsQuery(operation) ? [] : [413, 415];
-  const statuses = [400, 401, 403, 404, 503, 504, ...(mutates ? [409] : []), ...(http.ifMatch ? [428] : []), ...withBody];
+  const statuses = [400, 401, 403, 404, 503, 504, ...(mutates ? [409] : []), ...(http.guesses || operation.access === 'public' ? [429] : []), ...(http.ifMatch ? [428] : []), ...withBody];
   const problem = { $ref: '#/components/responses/Problem' };
   return Object.fromEntries([...statuses.sort((a, b) => a - b).map(String), 'default'].map((status) => [status, problem]));
 }
@@ -154,7 +178,11 @@ function problemSchema(): JsonSchema {
 }
 
 const fixedComponents = (): Omit<OpenApiDocument['components'], 'schemas'> => ({
-  securitySchemes: { apiToken: { type: 'http', scheme: 'bearer', description: 'An API token, vat_...' } },
+  securitySchemes: {
+    apiToken: { type: 'http', scheme: 'bearer', description: 'An API token, vat_...' },
+    session: { type: 'apiKey', in: 'cookie', name: '__Host-vane_session', description: 'Opened by session.sign-in; named vane_session where the API is reached over plain http' },
+    csrf: { type: 'apiKey', in: 'header', name: CSRF_HEADER, description: 'With a session, for everything but GET: the csrfToken of session.get' },
+  },
   responses: {
     Problem: {
       description: 'The call failed; `code` says why',
@@ -176,6 +204,7 @@ const fixedComponents = (): Omit<OpenApiDocument['components'], 'schemas'> => ({
     RequestId: { schema: { type: 'string' }, description: 'Quote this when you report a problem' },
     Version: { schema: { type: 'string' }, description: 'Version of the object, for If-Match' },
     IdempotencyReplayed: { schema: { type: 'string', const: 'true' }, description: 'This is the first answer again' },
+    SessionCookie: { schema: { type: 'string' }, description: 'Sets the cookie of the session, or removes it' },
     RetryAfter: { schema: { type: 'integer' }, description: 'Seconds' },
   },
 });

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { VaneError, type Role, type SessionView } from '@vane/contracts';
+import { Database, newId } from '@vane/db';
+import { Clock } from '@vane/runtime';
+import { csrfTokenOf } from './csrf.js';
+import { hashToken } from './token.js';
+
+/** A session ends when it was not used for 12 hours, and 14 days after it was opened in any case. */
+const IDLE_MS = 12 * 3_600_000;
+export const SESSION_DAYS = 14;
+const ABSOLUTE_MS = SESSION_DAYS * 86_400_000;
+/** Uses closer together than this are noted as one. */
+const NOTED_EVERY_MS = 60_000;
+const USER_AGENT_CHARACTERS = 300;
+
+/** 32 random bytes as base64url. */
+export const SESSION_TOKEN_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+
+export type OpenedSession = { token: string; csrfToken: string; expiresAt: Date };
+type Times = { id: string; createdAt: Date; lastSeenAt: Date; expiresAt: Date };
+
+/** Sessions of people: opened after a proof of who it is, looked up by the authenticator, ended by their owner. */
+@Injectable()
+export class Sessions {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Opens a session. The token is for the cookie and is stored as a hash alone. The caller has checked that the user is active. */
+  async open(userId: string, { userAgent }: { userAgent: string }): Promise<OpenedSession> {
+    const now = this.clock.now();
+    const token = randomBytes(32).toString('base64url');
+    const tokenHash = hashToken(token);
+    const expiresAt = endOf(now, now);
+    await this.database.prisma.session.create({
+      data: {
+        id: newId('session', now), userId, tokenHash, userAgent: userAgent.slice(0, USER_AGENT_CHARACTERS), createdAt: now, lastSeenAt: now, expiresAt,
+      },
+    });
+    return { token, csrfToken: csrfTokenOf(tokenHash), expiresAt };
+  }
+
+  /** Notes that a session was used, which moves its end. */
+  async touch(session: Times): Promise<void> {
+    const now = this.clock.now();
+    if (now.getTime() - session.lastSeenAt.getTime() < NOTED_EVERY_MS) return;
+    await this.database.prisma.session.updateMany({
+      where: { id: session.id, expiresAt: { gt: now } },
+      data: { lastSeenAt: now, expiresAt: endOf(session.createdAt, now) },
+    });
+  }
+
+  /** What a signed-in person sees of himself. Throws `unauthenticated` when the session has ended meanwhile. */
+  async view(tokenHash: string): Promise<SessionView> {
+    const row = await this.database.prisma.session.findUnique({
+      where: { tokenHash },
+      include: { user: { include: { memberships: { include: { workspace: true }, orderBy: { workspaceId: 'asc' } } } } },
+    });
+    if (!row) throw new VaneError('unauthenticated', 'This session has ended. Sign in again.');
+    const { id, email, name, superadmin, memberships } = row.user;
+    return {
+      user: { id, email, name, superadmin },
+      memberships: memberships.map(({ workspace, role }) => ({ workspace: workspace.id, name: workspace.name, role: role as Exclude<Role, 'superadmin'> })),
+      csrfToken: csrfTokenOf(tokenHash),
+      expiresAt: row.expiresAt.toISOString(),
+    };
+  }
+
+  /** Opens a session and replies as operations with `session: 'opens'` do. */
+  async openFor(userId: string, userAgent: string): Promise<SessionView & { sessionToken: string }> {
+    const { token } = await this.open(userId, { userAgent });
+    return { ...(await this.view(hashToken(token))), sessionToken: token };
+  }
+
+  /** Deletes sessions that have ended; returns how many. */
+  async sweep(): Promise<number> {
+    const { count } = await this.database.prisma.session.deleteMany({ where: { expiresAt: { lte: this.clock.now() } } });
+    return count;
+  }
+}
+
+const endOf = (openedAt: Date, usedAt: Date): Date => new Date(Math.min(openedAt.getTime() + ABSOLUTE_MS, usedAt.getTime() + IDLE_MS));

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { defineOperation, WORKSPACE_ROLES } from './operation.js';
+import { done, id, instant, label, page, pageQuery, ref, secretText, shownSecret } from './scalars.js';
+
+/** An e-mail address that a caller gives; compared and stored in lower case. */
+export const email = z.email().max(254).toLowerCase();
+
+/** A password as it is checked. */
+const password = secretText().min(1).max(200);
+
+const session = z
+  .object({
+    user: z.object({ id: id('user'), email: z.string(), name: label, superadmin: z.boolean() }),
+    memberships: z.array(z.object({ workspace: id('workspace'), name: label, role: z.enum(WORKSPACE_ROLES) })),
+    csrfToken: shownSecret().describe('Send this as x-csrf-token with everything but GET'),
+    expiresAt: instant.describe('When the session ends unless it is used before'),
+  })
+  .meta({ id: 'Session' });
+export type SessionView = z.infer<typeof session>;
+
+/** What an operation replies that opens a session: the gateway puts the token into the cookie. */
+const openedSession = session.extend({ sessionToken: shownSecret().nullable() });
+
+const ownSession = 'Names nobody but who is signed in, and no object of a workspace';
+
+export const signIn = defineOperation({
+  name: 'session.sign-in',
+  owner: 'api-gateway',
+  summary: 'Sign in with e-mail and password',
+  access: 'public',
+  http: { method: 'POST', path: '/session', status: 201, session: 'opens', guesses: 'email', isolationExempt: ownSession },
+  input: z.object({ email, password, userAgent: z.string() }),
+  output: openedSession,
+});
+
+export const getSession = defineOperation({
+  name: 'session.get',
+  owner: 'api-gateway',
+  summary: 'Read who is signed in, with which roles',
+  access: 'user',
+  http: { method: 'GET', path: '/session', isolationExempt: ownSession },
+  input: z.object({}),
+  output: session,
+});
+
+export const signOut = defineOperation({
+  name: 'session.sign-out',
+  owner: 'api-gateway',
+  summary: 'Sign out: ends this session',
+  access: 'user',
+  http: { method: 'DELETE', path: '/session', session: 'closes', isolationExempt: ownSession },
+  input: z.object({}),
+  output: done,
+});
+
+export const listSessions = defineOperation({
+  name: 'sessions.list',
+  owner: 'api-gateway',
+  summary: 'List the browsers you are signed in with',
+  access: 'user',
+  http: { method: 'GET', path: '/sessions', isolationExempt: ownSession },
+  input: z.object({ ...pageQuery }),
+  output: page(
+    z
+      .object({
+        id: id('session'),
+        userAgent: z.string(),
+        current: z.boolean().describe('Whether it is the one that asks'),
+        createdAt: instant,
+        lastSeenAt: instant.describe('To the minute'),
+        expiresAt: instant,
+      })
+      .meta({ id: 'SessionEntry' }),
+  ),
+});
+
+export const revokeSession = defineOperation({
+  name: 'sessions.revoke',
+  owner: 'api-gateway',
+  summary: 'End one of your sessions',
+  access: 'user',
+  http: { method: 'DELETE', path: '/sessions/{session}', isolationExempt: ownSession },
+  input: z.object({ session: ref }),
+  output: done,
+});
