@@ -21,6 +21,12 @@ export function newId(kind: IdKind, now: Date): string {
   return `${ID_KINDS[kind]}_${encode(BigInt(time), 10)}${encode(lastRandom, 16)}`;
 }
 
+/** The lowest id of a kind that could be made at this time: what was made before sorts below it, all else not. */
+export function firstIdAt(kind: IdKind, at: Date): string {
+  const time = Math.min(Math.max(at.getTime(), 0), LATEST);
+  return `${ID_KINDS[kind]}_${encode(BigInt(time), 10)}${'0'.repeat(16)}`;
+}
+
 function encode(value: bigint, length: number): string {
   let text = '';
   for (let rest = value, left = length; left > 0; left -= 1, rest >>= 5n) text = ALPHABET[Number(rest & 31n)] + text;

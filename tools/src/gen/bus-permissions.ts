@@ -1,4 +1,4 @@
-import { APPS, connectionChanged, finishAuthorisation, getAccessToken, getConnection, getConnectionUses, OPERATIONS, postNotification, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
+import { APPS, reapplySubscriptions, discardAuthorisation, describeAuthorisation, confirmAuthorisation, connectionChanged, finishAuthorisation, getAccessToken, getConnection, getConnectionUses, OPERATIONS, postNotification, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
 
 type Needs = { asks: readonly Operation[]; tells: readonly Signal[]; hears: readonly Signal[]; jetstream: 'writes' | 'reads' | 'no' };
@@ -16,10 +16,10 @@ const scheduled = SCHEDULES.map(({ name }) => {
  */
 const NEEDS: Record<AppName, Needs> = {
   'api-gateway': {
-    asks: [...OPERATIONS.filter((operation) => operation.http !== undefined), startAuthorisation, finishAuthorisation],
+    asks: [...OPERATIONS.filter((operation) => operation.http !== undefined && operation.http.csvOf === undefined), describeAuthorisation, startAuthorisation, finishAuthorisation, confirmAuthorisation, discardAuthorisation],
     tells: [], hears: [], jetstream: 'no',
   },
-  'oauth-service': { asks: [getConnectionUses, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },
+  'oauth-service': { asks: [getConnectionUses, reapplySubscriptions, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },
   'trigger-service': { asks: [getAccessToken, getConnection, postNotification], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
   'webhook-ingress': { asks: [], tells: [], hears: [subscriptionChanged], jetstream: 'writes' },
   'sync-worker': { asks: scheduled, tells: [], hears: [], jetstream: 'no' },

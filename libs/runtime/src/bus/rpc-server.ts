@@ -50,7 +50,8 @@ export class RpcServer extends Server implements CustomTransportStrategy {
   }
 
   listen(callback: () => void): void {
-    const owned = OPERATIONS.filter((operation) => operation.owner === this.app);
+    // What the gateway makes of the pages of a list is asked of nobody.
+    const owned = OPERATIONS.filter((operation) => operation.owner === this.app && operation.http?.csvOf === undefined);
     const missing = owned.filter((operation) => !this.messageHandlers.has(operation.name)).map((operation) => operation.name);
     const unknown = [...this.messageHandlers.keys()].filter((name) => !owned.some((operation) => operation.name === name));
     if (missing.length > 0) throw new Error(`${this.app} has no handler for: ${missing.join(', ')}`);

@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  createIntegration, createRunnable, createTrigger, deleteTrigger, getIntegration, getTrigger, updateIntegration, updateTrigger, VaneError, type AuditEntryView,
+} from '@vane/contracts';
+import { newId } from '@vane/db';
+import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
+import { AuditTrail } from './audit-trail.js';
+
+let gateway: TestGateway;
+let admin: { id: string; token: string };
+let base: string;
+
+beforeAll(async () => {
+  gateway = await startTestGateway({ VANE_API_GATEWAY_MAX_WAIT_MS: '300' });
+});
+afterAll(() => gateway?.stop());
+beforeEach(async () => {
+  gateway.responders.reset();
+  const workspace = await gateway.addWorkspace('of this test');
+  admin = await gateway.addToken(workspace, 'admin');
+  base = `/api/v1/workspaces/${workspace}`;
+});
+
+type Page = { items: AuditEntryView[]; next: string | null };
+const page = async (query = ''): Promise<Page> => (await gateway.send('GET', `${base}/audit${query}`, { token: admin.token })).json as Page;
+const entries = async (query = '') => (await page(query)).items;
+const send = (method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply> =>
+  gateway.send(method, base + path, { token: admin.token, ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) });
+
+const trigger = (name: string, version = 1) => ({ id: 'trg_1', name, version, callbackUrl: 'https://in.example/hooks/hush', config: { a: 1 }, undeclared: 'hush' });
+
+describe('a mutation', () => {
+  test('is recorded with who, from where, what, and the object before and after', async () => {
+    gateway.responders.answer(getTrigger, () => trigger('old'));
+    gateway.responders.answer(updateTrigger, () => trigger('new', 2));
+    const reply = await send('PATCH', '/triggers/trg_1', { name: 'new' }, { 'if-match': '"1"', 'x-request-id': 'of-the-change' });
+    expect(reply.status).toBe(200);
+    const [entry, ...others] = await entries();
+    expect(others).toEqual([]);
+    expect(entry).toEqual({
+      id: expect.stringMatching(/^aud_/),
+      at: expect.any(String),
+      endedAt: expect.any(String),
+      workspaceId: base.split('/').at(-1),
+      actorKind: 'token', actorId: admin.id, actorLabel: 'admin', userId: null,
+      operation: 'triggers.update', targetId: 'trg_1',
+      outcome: 'ok', status: 200, correlationId: 'of-the-change', address: '127.0.0.1',
+      input: { trigger: 'trg_1', ifMatch: 1, name: 'new' },
+      before: { id: 'trg_1', name: 'old', version: 1, callbackUrl: '***', config: { a: 1 } },
+      after: { id: 'trg_1', name: 'new', version: 2, callbackUrl: '***', config: { a: 1 } },
+    });
+    const [read] = gateway.responders.askedOf(getTrigger);
+    expect(read).toMatchObject({ input: { trigger: 'trg_1' }, call: { correlationId: 'of-the-change', actor: { id: admin.id } } });
+  });
+
+  test('that makes something is found by the id of what it made', async () => {
+    gateway.responders.answer(createRunnable, () => ({ id: 'rbl_1', name: 'mine', secret: 'hush', version: 1 }));
+    await send('POST', '/runnables', { name: 'mine', spec: { kind: 'script', code: 'x'.repeat(3_000) } });
+    const [entry] = await entries('?target=rbl_1');
+    expect(entry).toMatchObject({ operation: 'runnables.create', status: 201, before: null, after: { id: 'rbl_1', secret: '***' } });
+    expect(entry!.input).toEqual({ name: 'mine', spec: { kind: 'script', code: { sha256: expect.any(String), characters: 3_000 } } });
+  });
+
+  test('that deletes leaves what was there, and nothing after it', async () => {
+    let there = true;
+    gateway.responders.answer(getTrigger, () => {
+      if (there) return trigger('old');
+      throw new VaneError('not_found', 'gone');
+    });
+    gateway.responders.answer(deleteTrigger, () => {
+      there = false;
+      return { ok: true, subscription: { tombstone: true } };
+    });
+    await send('DELETE', '/triggers/trg_1?force=true');
+    expect(await entries()).toMatchObject([{ operation: 'triggers.delete', status: 202, input: { force: 'true' }, before: { name: 'old' }, after: null }]);
+  });
+
+  test('of an object that only a list shows has it before and after too', async () => {
+    const { id } = await gateway.addToken(base.split('/').at(-1)!, 'operator');
+    await send('DELETE', `/tokens/${id}`);
+    expect(await entries('?operation=tokens.revoke')).toMatchObject([{ targetId: id, before: { id, role: 'operator' }, after: null, outcome: 'ok' }]);
+  });
+
+  test('that its owner refuses is recorded with the error, and changed nothing', async () => {
+    gateway.responders.answer(getTrigger, () => trigger('old'));
+    gateway.responders.answer(updateTrigger, () => {
+      throw new VaneError('precondition_failed', 'changed meanwhile');
+    });
+    expect((await send('PATCH', '/triggers/trg_1', { name: 'new' }, { 'if-match': '"1"' })).status).toBe(409);
+    expect(await entries()).toMatchObject([{ outcome: 'precondition_failed', status: 409, before: { name: 'old' }, after: null }]);
+  });
+
+  test('for which the role is too weak is recorded, and never reached its owner', async () => {
+    const operator = await gateway.addToken(base.split('/').at(-1)!, 'operator');
+    const reply = await gateway.send('PATCH', `${base}/triggers/trg_1`, { token: operator.token, body: { name: 'hush' } });
+    expect(reply.status).toBe(403);
+    expect(await entries()).toMatchObject([{ actorId: operator.id, operation: 'triggers.update', targetId: 'trg_1', outcome: 'forbidden', status: 403, input: { trigger: 'trg_1' } }]);
+    expect(gateway.responders.asked).toEqual([]);
+  });
+
+  test('whose end nobody learns is there all the same, and says so', async () => {
+    let seen: AuditEntryView[] = [];
+    gateway.responders.answer(updateTrigger, async () => {
+      // As a kill of the gateway at this moment would leave it.
+      seen = await entries('?outcome=unknown');
+      return undefined;
+    });
+    expect((await send('PATCH', '/triggers/trg_1', { name: 'new' }, { 'if-match': '"1"' })).status).toBe(504);
+    expect(seen).toMatchObject([{ operation: 'triggers.update', outcome: 'unknown', status: null, endedAt: null, after: null }]);
+    expect(await entries()).toMatchObject([{ outcome: 'deadline_exceeded', status: 504 }]);
+  });
+
+  test('is made all the same when the object before cannot be read', async () => {
+    gateway.responders.answer(getTrigger, () => {
+      throw new VaneError('internal', 'broken');
+    });
+    expect((await send('PATCH', '/triggers/trg_1', { name: 'new' }, { 'if-match': '"1"' })).status).toBe(200);
+    expect(await entries()).toMatchObject([{ outcome: 'ok', before: null }]);
+  });
+
+  test('is not made when it cannot be recorded', async () => {
+    await gateway.database.pool.query('ALTER TABLE audit_entry RENAME TO away');
+    try {
+      const reply = await send('DELETE', '/triggers/trg_1');
+      expect(reply).toMatchObject({ status: 503, json: { code: 'unavailable' } });
+      expect(gateway.responders.askedOf(deleteTrigger)).toEqual([]);
+    } finally {
+      await gateway.database.pool.query('ALTER TABLE away RENAME TO audit_entry');
+    }
+  });
+
+  test('that is repeated with its idempotency key is recorded once', async () => {
+    for (const replayed of [null, 'true']) {
+      const reply = await send('POST', '/runnables', { name: 'mine', spec: { kind: 'http', url: 'https://e.example' } }, { 'idempotency-key': 'one' });
+      expect(reply.headers.get('idempotency-replayed')).toBe(replayed);
+    }
+    expect(await entries()).toHaveLength(1);
+  });
+
+  test('that is not understood is not recorded, nor is what only reads', async () => {
+    expect((await send('POST', '/runnables', { nonsense: true })).status).toBe(400);
+    expect((await send('GET', '/triggers')).status).toBe(200);
+    expect(await entries()).toEqual([]);
+  });
+
+  test('leaves no secret in the database, in whatever member it came', async () => {
+    const secrets = ['hush-client-secret', 'hush-of-the-sender', 'hush-value', 'hush-url'];
+    gateway.responders.answer(getIntegration, () => ({ id: 'int_1', version: 1 }));
+    gateway.responders.answer(createIntegration, () => ({ id: 'int_1', version: 1, clientSecret: secrets[0] }));
+    gateway.responders.answer(updateIntegration, () => ({ id: 'int_1', version: 2 }));
+    gateway.responders.answer(createTrigger, () => ({ ...trigger('x'), secret: secrets[1], callbackUrl: `https://in.example/${secrets[3]}` }));
+    await send('POST', '/integrations', { service: 'some-service', name: 'x', clientId: 'id', clientSecret: secrets[0] });
+    await send('PATCH', '/integrations/int_1', { clientSecret: secrets[0] }, { 'if-match': '"1"' });
+    await send('POST', '/triggers', { name: 'x', service: 'some-service', type: 'some-type', runnableId: 'rbl_1', secret: `${secrets[1]}-and-more` });
+    await send('PUT', '/secrets/A', { value: secrets[2] });
+    const made = await send('POST', '/tokens', { name: 'x', role: 'operator' });
+    const { rows } = await gateway.database.pool.query<{ text: string }>('SELECT row_to_json(e)::text AS text FROM audit_entry e WHERE workspace_id = $1', [base.split('/').at(-1)]);
+    expect(rows).toHaveLength(5);
+    const all = rows.map(({ text }) => text).join('\n');
+    for (const secret of [...secrets, String(made.json['token'])]) expect(all).not.toContain(secret);
+    expect(all.match(/\*\*\*/g)!.length).toBeGreaterThanOrEqual(6);
+  });
+});
+
+describe('the audit trail', () => {
+  const add = async (count: number, of: Record<string, unknown> = {}) => {
+    const row = { at: gateway.clock.now(), actorKind: 'token', actorId: 'tok_1', actorLabel: 'robot', operation: 'runs.replay', correlationId: 'x', address: '::1', outcome: 'ok', ...of };
+    const workspaceId = base.split('/').at(-1)!;
+    const data = Array.from({ length: count }, () => ({ workspaceId, ...row, id: newId('audit', row.at as Date) }));
+    await gateway.database.prisma.auditEntry.createMany({ data });
+    return data.map(({ id }) => id);
+  };
+
+  test('is read page by page, newest first, each entry once', async () => {
+    const ids = await add(5);
+    const seen: string[] = [];
+    for (let cursor = ''; ; ) {
+      const { items, next } = await page(`?limit=2${cursor}`);
+      seen.push(...items.map(({ id }) => id));
+      if (next === null) break;
+      cursor = `&cursor=${next}`;
+    }
+    expect(seen).toEqual(ids.reverse());
+  });
+
+  test('is searched by actor, person, operation, target, outcome, time and text', async () => {
+    const [at, later] = [new Date('2026-01-01T00:00:00.000Z'), new Date('2026-01-01T00:00:00.001Z')];
+    const [old] = await add(1, { at });
+    const [second] = await add(1, { at: later, actorId: 'tok_2', actorLabel: '100%_sure', userId: 'usr_1', operation: 'triggers.update', targetId: 'trg_9', outcome: 'conflict' });
+    const [unknown] = await add(1, { outcome: null, operation: 'triggers.delete' });
+    const found = async (query: string) => (await entries(`?${query}`)).map(({ id }) => id);
+    expect(await found('actor=tok_2')).toEqual([second]);
+    expect(await found('actor=usr_1')).toEqual([second]);
+    expect(await found('operation=triggers.update')).toEqual([second]);
+    expect(await found('operation=triggers.')).toEqual([unknown, second]);
+    expect(await found('target=trg_9')).toEqual([second]);
+    expect(await found('outcome=conflict')).toEqual([second]);
+    expect(await found('outcome=unknown')).toEqual([unknown]);
+    expect(await found('outcome=unknown&actor=tok_2')).toEqual([]);
+    expect(await found(`from=${later.toISOString()}`)).toEqual([unknown, second]);
+    expect(await found(`to=${later.toISOString()}`)).toEqual([old]);
+    expect(await found(`from=${at.toISOString()}&to=${later.toISOString()}&q=ROBOT`)).toEqual([old]);
+    expect(await found('q=100%25_s')).toEqual([second]);
+    expect(await found('q=0%25s')).toEqual([]);
+    expect(await found("q=';--")).toEqual([]);
+  });
+
+  test('finds what is rare by going on from what one call looked at', async () => {
+    const [rare] = await add(1, { at: new Date('2026-01-01T00:00:00Z'), targetId: 'needle' });
+    await gateway.database.pool.query(
+      `INSERT INTO audit_entry (id, workspace_id, at, actor_kind, actor_id, actor_label, operation, outcome, correlation_id, address)
+       SELECT 'aud_7' || lpad(i::text, 25, '0'), $1, $2, 'token', 'tok_1', 'robot', 'runs.replay', 'ok', 'x', '::1' FROM generate_series(1, 25000) i`,
+      [base.split('/').at(-1), gateway.clock.now()],
+    );
+    const first = await page('?q=needle');
+    expect(first).toMatchObject({ items: [], next: expect.stringMatching(/^aud_/) });
+    expect(await page(`?q=needle&cursor=${first.next}`)).toMatchObject({ items: [{ id: rare }], next: null });
+    expect(await page('?target=needle')).toMatchObject({ items: [{ id: rare }], next: null });
+  });
+
+  test('ends a page early rather than fill more than a message can hold', async () => {
+    const documents = Array.from({ length: 60 }, (_, index) => `${index} ${'z'.repeat(1_000)}`);
+    const ids = await add(30, { before: documents });
+    const seen: string[] = [];
+    let pages = 0;
+    for (let next: string | null = 'aud_z'; next !== null; pages += 1) {
+      const one: Page = await page(`?limit=200&cursor=${next}`);
+      seen.push(...one.items.map(({ id }) => id));
+      next = one.next;
+    }
+    expect(pages).toBeGreaterThan(2);
+    expect(seen).toEqual(ids.reverse());
+  });
+
+  test('is of one workspace for its admins, and of all for superadmins', async () => {
+    const [own] = await add(1);
+    const [instance] = await add(1, { workspaceId: null });
+    expect((await entries()).map(({ id }) => id)).toEqual([own]);
+    const all = await gateway.send('GET', '/api/v1/audit?limit=2', { token: gateway.superadmin });
+    expect((all.json as Page).items.map(({ id }) => id)).toEqual([instance, own]);
+    const actor = await gateway.send('GET', '/api/v1/audit?actor=tok_1&limit=1', { token: gateway.superadmin });
+    expect((actor.json as Page).items.map(({ id }) => id)).toEqual([instance]);
+    expect((await gateway.send('GET', '/api/v1/audit', { token: admin.token })).status).toBe(403);
+    const editor = await gateway.addToken(base.split('/').at(-1)!, 'editor');
+    expect((await gateway.send('GET', `${base}/audit`, { token: editor.token })).status).toBe(403);
+    expect((await gateway.send('GET', `${base}/audit/export`, { token: editor.token })).status).toBe(403);
+  });
+
+  test('is forgotten after its days, and never when they are 0', async () => {
+    const trail = new AuditTrail(gateway.database, gateway.clock);
+    const [old] = await add(1, { at: gateway.clock.in(-10 * 86_400_000 - 1_000) });
+    const [young] = await add(1, { at: gateway.clock.in(-10 * 86_400_000 + 60_000) });
+    expect(await trail.sweep(0)).toBe(0);
+    expect(await trail.sweep(10)).toBeGreaterThanOrEqual(1);
+    const left = (await entries()).map(({ id }) => id);
+    expect(left).toContain(young);
+    expect(left).not.toContain(old);
+  });
+
+  describe('as CSV', () => {
+    const download = (query = '') => gateway.send('GET', `${base}/audit/export${query}`, { token: admin.token });
+
+    test('is one document of all pages, with a header, as RFC 4180 says', async () => {
+      const ids = await add(450);
+      const { status, headers, text } = await download();
+      expect(status).toBe(200);
+      expect(headers.get('content-type')).toBe('text/csv; charset=utf-8');
+      expect(headers.get('content-disposition')).toBe('attachment; filename="audit.csv"');
+      const lines = text.split('\r\n');
+      expect(lines[0]).toBe('id,at,workspaceId,actorKind,actorId,actorLabel,userId,operation,targetId,outcome,status,correlationId,address,endedAt,input,before,after');
+      expect(lines.at(-1)).toBe('');
+      expect(lines.slice(1, -1).map((line) => line.split(',')[0])).toEqual(ids.reverse());
+    });
+
+    test('quotes what needs it, writes documents as JSON, and disarms formulas', async () => {
+      await add(1, { actorLabel: '=HYPERLINK("https://evil.example")', targetId: 'a,"b"\r\nc', operation: '+1', correlationId: '@SUM(A1)', address: '-2', input: { a: [1, 'x'] } });
+      const { text } = await download();
+      expect(text).toContain(`,"'=HYPERLINK(""https://evil.example"")",`);
+      expect(text).toContain('"a,""b""\r\nc"');
+      expect(text).toContain(",'+1,");
+      expect(text).toContain(",'@SUM(A1),");
+      expect(text).toContain(",'-2,");
+      expect(text).toContain('"{""a"":[1,""x""]}"');
+    });
+
+    test('holds what the filter finds, and nothing else', async () => {
+      const [one] = await add(1, { targetId: 'one' });
+      await add(1, { targetId: 'two' });
+      const lines = (await download('?target=one')).text.trim().split('\r\n');
+      expect(lines).toHaveLength(2);
+      expect(lines[1]).toContain(one);
+      expect((await download('?target=none')).text.trim().split('\r\n')).toHaveLength(1);
+      expect((await download('?limit=1')).status).toBe(400);
+    });
+  });
+});

@@ -1,0 +1,122 @@
+import { Injectable } from '@nestjs/common';
+import { maskInput, maskOutput, maskSecrets, VaneError, type Actor, type CallContext, type Operation } from '@vane/contracts';
+import { Bus, Logger } from '@vane/runtime';
+import { statusOf, type RestOperation } from '../http/input.js';
+import { expectedError } from '../http/problem.js';
+import { AuditTrail, type Intent } from './audit-trail.js';
+import { isNamed, readerOf, repliesWithView, targetOf, type Reader } from './reader.js';
+
+/** Longest wait for a view that is only wanted for the record. */
+const READ_MS = 5_000;
+/** Items of a list that are searched for the one that is changed. */
+const LIST_PAGE = 200;
+const LIST_PAGES = 10;
+
+export type Mutation = { operation: RestOperation; input: Record<string, unknown>; call: CallContext; address: string; maxWaitMs: number };
+
+/** Records mutations: who, what, the object before and after, and how it ended. */
+@Injectable()
+export class Recorder {
+  private readonly readers = new Map<string, Reader | undefined>();
+
+  constructor(
+    private readonly trail: AuditTrail,
+    private readonly bus: Bus,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Makes a mutation with an entry in the audit trail that exists before it is made. Throws `unavailable`, and makes no
+   * mutation, when there can be none. The reply, or the error, is that of `make`.
+   */
+  async record(mutation: Mutation, make: () => Promise<unknown>): Promise<unknown> {
+    const { operation, call } = mutation;
+    const reader = this.readerFor(operation);
+    const before = reader && (await this.read(reader, mutation));
+    const entry = await this.trail.begin({ ...intentOf(mutation), before });
+    let reply: unknown;
+    try {
+      reply = await make();
+    } catch (error) {
+      const { code, status } = expectedError(error) ?? new VaneError('internal', '');
+      // Whoever may not even try is not worth a row each time: the limit is there to be run into.
+      const ended = code === 'rate_limited' && call.actor.kind === 'anonymous' ? this.trail.discard(entry) : this.trail.complete(entry, { outcome: code, status });
+      await this.noted(ended, mutation);
+      throw error;
+    }
+    const after = reader && !repliesWithView(operation, reader) ? await this.read(reader, mutation) : maskOutput(operation, reply);
+    await this.noted(this.trail.complete(entry, { outcome: 'ok', status: statusOf(operation, reply), after, ...learnt(mutation, reply) }), mutation);
+    return reply;
+  }
+
+  /** Records a mutation that was refused before its input was read; `params` are those of its path. */
+  async refused(mutation: Omit<Mutation, 'maxWaitMs'>, error: VaneError): Promise<void> {
+    const { code: outcome, status } = error;
+    await this.noted(this.trail.note(intentOf(mutation), { outcome, status }), mutation);
+  }
+
+  /** What was done is told even if its end cannot be noted: the entry then says that nobody knows. */
+  private async noted(work: Promise<void>, { operation, call: { correlationId } }: Pick<Mutation, 'operation' | 'call'>): Promise<void> {
+    await work.catch((error: unknown) => this.logger.warn({ err: error, operation: operation.name, correlationId }, 'end of a mutation not recorded'));
+  }
+
+  private readerFor(operation: RestOperation): Reader | undefined {
+    if (!this.readers.has(operation.name)) this.readers.set(operation.name, readerOf(operation));
+    return this.readers.get(operation.name);
+  }
+
+  /** The object as it is now, masked; null when there is none, or none can be read. */
+  private async read(reader: Reader, mutation: Mutation): Promise<unknown> {
+    try {
+      return await this.view(reader, mutation);
+    } catch (error) {
+      if (!(error instanceof VaneError)) throw error;
+      if (error.status >= 500) this.logger.warn({ err: error, operation: mutation.operation.name }, 'object of a mutation could not be read for the record');
+      return null;
+    }
+  }
+
+  private async view({ operation, item, parameter }: Reader, { input, call, maxWaitMs }: Mutation): Promise<unknown> {
+    const { idempotencyKey: _, ...context } = call;
+    const patient: Operation = { ...operation, deadlineMs: Math.min(operation.deadlineMs, maxWaitMs, READ_MS) };
+    const path = Object.fromEntries(Object.keys(operation.input.shape).flatMap((name) => (name in input && operation.http.path.includes(`{${name}}`) ? [[name, input[name]]] : [])));
+    if (!item) return maskOutput(operation, await this.bus.ask(patient, path, context));
+    let cursor: string | null | undefined;
+    for (let pages = 0; pages < LIST_PAGES && cursor !== null; pages += 1) {
+      const page = (await this.bus.ask(patient, { ...path, limit: LIST_PAGE, ...(cursor ? { cursor } : {}) }, context)) as { items: Record<string, unknown>[]; next: string | null };
+      const found = page.items?.find((one) => isNamed(one, parameter!, input[parameter!]));
+      if (found) return maskSecrets(item, found);
+      cursor = page.next ?? null;
+    }
+    return null;
+  }
+}
+
+function intentOf({ operation, input, call, address }: Omit<Mutation, 'maxWaitMs'>): Intent {
+  const { workspace, ...asked } = input;
+  return {
+    workspaceId: typeof workspace === 'string' ? workspace : null,
+    actor: claimed(call.actor, input),
+    operation: operation.name,
+    targetId: targetOf(operation, input),
+    input: maskInput(operation, asked),
+    correlationId: call.correlationId,
+    address,
+  };
+}
+
+/** Of somebody who is not known yet, who they say they are. */
+function claimed(actor: Actor, { email }: Record<string, unknown>): Actor {
+  return actor.kind === 'anonymous' && typeof email === 'string' ? { ...actor, label: email.slice(0, 320) } : actor;
+}
+
+/** What only the reply tells: the id of what was made, and who somebody turned out to be. */
+function learnt({ call }: Mutation, reply: unknown): { targetId?: string; actor?: Actor } {
+  if (typeof reply !== 'object' || reply === null) return {};
+  const { id, user } = reply as { id?: unknown; user?: { id?: unknown; email?: unknown } };
+  const known = call.actor.kind === 'anonymous' && typeof user?.id === 'string' && typeof user.email === 'string';
+  return {
+    ...(typeof id === 'string' ? { targetId: id } : {}),
+    ...(known ? { actor: { ...call.actor, kind: 'user', id: user.id as string, userId: user.id as string, label: user.email as string } } : {}),
+  };
+}
