@@ -17,6 +17,7 @@ const outputs: Record<string, object> = {
   'connections.refresh-due': { refreshed: 0, failed: 0, more: false },
   'inbox.relay': { relayed: 0, more: false },
   'runs.reconcile': { requeued: 0, more: false },
+  'notifications.deliver': { sent: 0, failed: 0, more: false },
   'partitions.ensure': { created: [] },
 };
 
@@ -92,7 +93,7 @@ test('every schedule is asked of its owner, as the system, with input that fits 
   await until('every operation was asked', () => SCHEDULES.every(({ name }) => asks(name).length > 0));
   for (const { name, input, call } of asked) {
     expect(OPERATIONS.find((operation) => operation.name === name)!.input.safeParse(input).success).toBe(true);
-    expect(call.actor).toEqual({ kind: 'system', id: 'sync-worker', role: 'superadmin' });
+    expect(call.actor).toMatchObject({ kind: 'system', id: 'sync-worker', role: 'superadmin' });
   }
 });
 

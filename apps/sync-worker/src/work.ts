@@ -1,4 +1,5 @@
 import {
+  deliverNotifications,
   ensurePartitions,
   reconcileRuns,
   refreshDueTokens,
@@ -30,5 +31,6 @@ export const WORK: Record<ScheduledOperation, Ask> = {
   'connections.refresh-due': ask(refreshDueTokens, { limit: 50 }, ({ refreshed, failed }) => refreshed + failed),
   'inbox.relay': ask(relayInbox, { limit: 500 }, ({ relayed }) => relayed),
   'runs.reconcile': ask(reconcileRuns, { limit: 1000 }, ({ requeued }) => requeued),
+  'notifications.deliver': ask(deliverNotifications, { limit: 50 }, ({ sent, failed }) => sent + failed),
   'partitions.ensure': ask(ensurePartitions, {}, ({ created }) => created.length),
 };

@@ -59,6 +59,7 @@ export const SCHEDULES = [
   { name: 'connections.refresh-due', everyMs: 30_000 },
   { name: 'inbox.relay', everyMs: 2_000 },
   { name: 'runs.reconcile', everyMs: 5_000 },
+  { name: 'notifications.deliver', everyMs: 5_000 },
   { name: 'partitions.ensure', everyMs: 6 * 3_600_000 },
 ] as const;
 

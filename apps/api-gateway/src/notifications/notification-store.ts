@@ -3,7 +3,10 @@ import type { InputOf, postNotification } from '@vane/contracts';
 import { Database, newId } from '@vane/db';
 import { Clock } from '@vane/runtime';
 
-/** Notifications of workspaces and what is owed of them to channels. */
+/** A pool, or the connection of a transaction. */
+export type Queries = Pick<Database['pool'], 'query'>;
+
+/** Writes notifications of workspaces and what is owed of them to channels. */
 @Injectable()
 export class NotificationStore {
   constructor(
@@ -15,9 +18,9 @@ export class NotificationStore {
    * Writes a notification and, in the same statement, a delivery due now for every channel that is enabled. Returns its
    * id, or undefined when the workspace has one with this dedupe key.
    */
-  async post(input: InputOf<typeof postNotification>): Promise<string | undefined> {
+  async post(input: InputOf<typeof postNotification>, queries: Queries = this.database.pool): Promise<string | undefined> {
     const now = this.clock.now();
-    const { rows } = await this.database.pool.query<{ id: string }>(
+    const { rows } = await queries.query<{ id: string }>(
       `WITH posted AS (
          INSERT INTO notification (id, workspace_id, kind, severity, dedupe_key, title, text, link, facts, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
