@@ -79,11 +79,6 @@ export class AuditTrail {
     await this.complete(await this.begin(intent), ending);
   }
 
-  /** Takes back an entry that is not worth keeping. */
-  async discard(id: string): Promise<void> {
-    await whileReachable(this.database.pool.query('DELETE FROM audit_entry WHERE id = $1 AND outcome IS NULL', [id]));
-  }
-
   /** Deletes entries older than so many days, in batches; 0 keeps them for ever. Returns how many. */
   async sweep(days: number): Promise<number> {
     if (days === 0) return 0;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import {
   createIntegration, createRunnable, createTrigger, deleteTrigger, getIntegration, getTrigger, updateIntegration, updateTrigger, VaneError, type AuditEntryView,
 } from '@vane/contracts';
-import { newId } from '@vane/db';
+import { firstIdAt, newId } from '@vane/db';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import { AuditTrail } from './audit-trail.js';
 
@@ -209,8 +209,8 @@ describe('the audit trail', () => {
     const [rare] = await add(1, { at: new Date('2026-01-01T00:00:00Z'), targetId: 'needle' });
     await gateway.database.pool.query(
       `INSERT INTO audit_entry (id, workspace_id, at, actor_kind, actor_id, actor_label, operation, outcome, correlation_id, address)
-       SELECT 'aud_7' || lpad(i::text, 25, '0'), $1, $2, 'token', 'tok_1', 'robot', 'runs.replay', 'ok', 'x', '::1' FROM generate_series(1, 25000) i`,
-      [base.split('/').at(-1), gateway.clock.now()],
+       SELECT left($3, 14) || lpad(i::text, 16, '0'), $1, $2, 'token', 'tok_1', 'robot', 'runs.replay', 'ok', 'x', '::1' FROM generate_series(1, 25000) i`,
+      [base.split('/').at(-1), gateway.clock.now(), firstIdAt('audit', new Date('2026-02-01T00:00:00Z'))],
     );
     const first = await page('?q=needle');
     expect(first).toMatchObject({ items: [], next: expect.stringMatching(/^aud_/) });

@@ -24,7 +24,9 @@ export function itemOf({ output }: RestOperation): z.ZodObject | undefined {
  * mutation's path and ends with the name of an object, the longest; without one, the list in whose path that name
  * follows. Undefined where a mutation changes nothing that was there, or nothing that can be read.
  */
-export function readerOf({ http }: RestOperation): Reader | undefined {
+export function readerOf({ http, access }: RestOperation): Reader | undefined {
+  // Whoever is nobody yet may read nothing.
+  if (access === 'public') return undefined;
   const own = reads.get(http.path);
   if (own && !itemOf(own)) return { operation: own, parameter: pathParameters(http.path).at(-1) };
   const parts = http.path.split('/');

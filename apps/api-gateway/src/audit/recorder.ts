@@ -30,7 +30,7 @@ export class Recorder {
    * mutation, when there can be none. The reply, or the error, is that of `make`.
    */
   async record(mutation: Mutation, make: () => Promise<unknown>): Promise<unknown> {
-    const { operation, call } = mutation;
+    const { operation } = mutation;
     const reader = this.readerFor(operation);
     const before = reader && (await this.read(reader, mutation));
     const entry = await this.trail.begin({ ...intentOf(mutation), before });
@@ -39,9 +39,7 @@ export class Recorder {
       reply = await make();
     } catch (error) {
       const { code, status } = expectedError(error) ?? new VaneError('internal', '');
-      // Whoever may not even try is not worth a row each time: the limit is there to be run into.
-      const ended = code === 'rate_limited' && call.actor.kind === 'anonymous' ? this.trail.discard(entry) : this.trail.complete(entry, { outcome: code, status });
-      await this.noted(ended, mutation);
+      await this.noted(this.trail.complete(entry, { outcome: code, status }), mutation);
       throw error;
     }
     const after = reader && !repliesWithView(operation, reader) ? await this.read(reader, mutation) : maskOutput(operation, reply);

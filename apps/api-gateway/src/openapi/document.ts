@@ -67,7 +67,7 @@ function entryOf(operation: RestOperation, input: JsonSchema, output: JsonSchema
       [typeof http.status === 'function' ? '2XX' : String(http.status ?? 200)]: {
         description: typeof http.status === 'function' ? 'Done, or 202: accepted, and still under way' : 'Done',
         headers: headersOf(operation, output, components),
-        content: { 'application/json': { schema: output } },
+        content: { [operation.http.csvOf === undefined ? 'application/json' : 'text/csv']: { schema: output } },
       },
       ...problemsOf(operation),
     },
