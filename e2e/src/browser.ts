@@ -5,12 +5,18 @@ export type FillsIn = (html: string) => Record<string, string>;
 
 const MOST_HOPS = 20;
 
-/** A browser as far as an authorisation needs one: keeps cookies, follows redirects, and posts the forms it meets. */
+/**
+ * A browser as far as an authorisation needs one: keeps cookies, follows redirects, and posts the forms it meets, by their
+ * first button or the one that `presses` names by its address.
+ */
 export class Browser {
   /** By host and port. */
   readonly #cookies = new Map<string, Map<string, string>>();
 
-  constructor(private readonly fillsIn: FillsIn = () => ({})) {}
+  constructor(
+    private readonly fillsIn: FillsIn = () => ({}),
+    private readonly presses?: string,
+  ) {}
 
   /** Goes on until a page without a form, and returns it. */
   async open(start: string): Promise<Page> {
@@ -39,7 +45,8 @@ export class Browser {
       const html = await response.text();
       const action = /<form[^>]*action="([^"]+)"/.exec(html)?.[1];
       if (action === undefined) return { url: next.url, status: response.status, html };
-      next = { url: new URL(action, next.url).href, form: this.#form(html) };
+      const pressed = this.presses !== undefined && html.includes(`formaction="${this.presses}"`) ? this.presses : action;
+      next = { url: new URL(pressed, next.url).href, form: this.#form(html) };
     }
     throw new Error('The browser was sent around in circles.');
   }
@@ -73,7 +80,7 @@ const ENTITIES: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>
 const unescape = (text: string): string => text.replaceAll(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);
 
 /** Grants what a consent page with a field `decision` asks for. */
-export const approving = (): Browser => new Browser(() => ({ decision: 'approve' }));
+export const approving = (presses?: string): Browser => new Browser(() => ({ decision: 'approve' }), presses);
 export const denying = (): Browser => new Browser(() => ({ decision: 'deny' }));
 /** Signs in at the pages that an OpenID provider comes with for development, and consents. */
 export const signedInAs = (login: string): Browser =>

@@ -45,7 +45,7 @@ describe('a GitHub that somebody else wrote', () => {
     const party = { service: 'github', hosts: { web: base, api: base }, clientId: 'vane-client', clientSecret: 'vane-secret' };
     const integration = await enterIntegration(workspace, party);
     const asOctocat = new Browser(() => ({ login: 'octocat' }));
-    connection = await connectAccount(workspace, integration.id, asOctocat);
+    connection = await connectAccount(workspace, integration.id, asOctocat, { triggerTypes: ['repository'] });
     expect(connection).toMatchObject({ service: 'github', accountLabel: 'octocat', status: 'active' });
   });
 

@@ -30,7 +30,7 @@ export class GithubStage {
     const fake = await startGithubFake(options);
     try {
       const { id: integration } = await enterIntegration(workspace, githubParty(fake));
-      const connection = await connectAccount(workspace, integration, approving());
+      const connection = await connectAccount(workspace, integration, approving(), { triggerTypes: ['repository'] });
       return new GithubStage(fake, workspace, integration, connection.id, script, of);
     } catch (error) {
       await fake.close();

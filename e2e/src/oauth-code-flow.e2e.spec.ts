@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startOpenIdProvider, type OpenIdProvider } from '@vane/testing';
 import { startGithubFake, type GithubFake } from '../../libs/adapters/src/github/fake/server.js';
 import { startNextcloudFake, type NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import { approving, Browser, signedInAs } from './browser.js';
 import { callbackUrl, connectAccount, connections, enterIntegration, startUrl, textOf } from './connections.js';
-import { githubParty, nextcloudParty } from './parties.js';
-import { startOpenIdProvider, type OpenIdProvider } from './openid-provider.js';
+import { githubParty, nextcloudParty, partyAt } from './parties.js';
 import { Workspace } from './system.js';
 
 let workspace: Workspace;
@@ -16,7 +16,7 @@ beforeAll(async () => {
   workspace = await Workspace.create('code flow');
   github = await startGithubFake({ app: { callbackUrl: callbackUrl() } });
   nextcloud = await startNextcloudFake({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
-  openId = await startOpenIdProvider(callbackUrl());
+  openId = await startOpenIdProvider({ redirectUri: callbackUrl() });
 });
 
 afterAll(async () => {
@@ -27,7 +27,7 @@ describe('connecting an account in a browser', () => {
   it('works at GitHub, with PKCE, and shows whose account it is and what it may do', async () => {
     const integration = await enterIntegration(workspace, githubParty(github));
     expect(integration.redirectUri).toBe(callbackUrl());
-    const connection = await connectAccount(workspace, integration.id, approving());
+    const connection = await connectAccount(workspace, integration.id, approving(), { triggerTypes: ['repository'] });
     expect(connection).toMatchObject({ service: 'github', accountId: '583231', accountLabel: 'octocat', status: 'active', reason: null, expiresAt: null });
     expect(connection.scopes).toEqual(['admin:repo_hook']);
     expect([...github.state.codes.values()].map(({ challenge, used }) => ({ challenged: challenge !== null, used }))).toEqual([{ challenged: true, used: true }]);
@@ -44,7 +44,7 @@ describe('connecting an account in a browser', () => {
   });
 
   it('works at an OpenID provider that demands PKCE', async () => {
-    const integration = await enterIntegration(workspace, openId.party('oauth-probe'));
+    const integration = await enterIntegration(workspace, partyAt(openId, 'oauth-probe'));
     const connection = await connectAccount(workspace, integration.id, signedInAs('ada'));
     expect(connection).toMatchObject({ service: 'oauth-probe', accountId: 'ada', status: 'active' });
     expect(connection.scopes).toEqual(expect.arrayContaining(['openid', 'offline_access']));
@@ -52,7 +52,7 @@ describe('connecting an account in a browser', () => {
   });
 
   it('makes one connection of one account, however often it is connected, and two of two', async () => {
-    const integration = await enterIntegration(workspace, openId.party('oauth-probe'));
+    const integration = await enterIntegration(workspace, partyAt(openId, 'oauth-probe'));
     const [bert, again, cleo] = [
       await connectAccount(workspace, integration.id, signedInAs('bert')),
       await connectAccount(workspace, integration.id, signedInAs('bert')),
@@ -66,9 +66,12 @@ describe('connecting an account in a browser', () => {
 
   it('ends on a page that says so, binds the browser by a cookie, and gives the service no token of ours', async () => {
     const integration = await enterIntegration(workspace, githubParty(github));
-    const url = await startUrl(workspace, integration.id);
-    const first = await fetch(url, { redirect: 'manual' });
-    expect(first.status).toBe(302);
+    const url = await startUrl(workspace, integration.id, { triggerTypes: ['repository'] });
+    const question = await fetch(url, { redirect: 'manual' });
+    expect([question.status, question.headers.getSetCookie()]).toEqual([200, []]);
+    expect(textOf(await question.text())).toContain('for the workspace "code flow". Permissions asked for: admin:repo_hook.');
+    const first = await fetch(url, { method: 'POST', redirect: 'manual' });
+    expect(first.status).toBe(303);
     expect(first.headers.getSetCookie()[0]).toMatch(/^vane_oauth_[0-9a-f]{16}=[^;]+; Path=\/oauth; Max-Age=\d+; HttpOnly; SameSite=Lax$/);
     const asked = new URL(first.headers.get('location')!);
     expect(asked.origin).toBe(github.url);
@@ -76,7 +79,7 @@ describe('connecting an account in a browser', () => {
       response_type: 'code', client_id: 'fake-github-client', redirect_uri: callbackUrl(), code_challenge_method: 'S256', scope: 'admin:repo_hook',
     });
     expect(asked.href).not.toContain(workspace.api.token);
-    const page = await approving().open(await startUrl(workspace, integration.id));
+    const page = await approving().open(await startUrl(workspace, integration.id, { triggerTypes: ['repository'] }));
     expect(page.status).toBe(200);
     expect(textOf(page.html)).toContain('The account octocat at github is connected.');
   });

@@ -71,7 +71,7 @@ describe('a token that has ended', () => {
     expect([again.status, asProblem(again).code]).toEqual([422, 'connection_auth_required']);
     expect(stage.fake.state.counters.tokenRequests).toBe(asked);
 
-    const revived = await connectAccount(stage.workspace, stage.integration, approving());
+    const revived = await connectAccount(stage.workspace, stage.integration, approving(), { triggerTypes: ['repository'] });
     expect(revived).toMatchObject({ id: stage.connection, status: 'active', reason: null });
     expect((await stage.send({ repository: repositories[0], events: ['release'] })).status).toBe(201);
     await eventually('all hooks to be held', async () => {

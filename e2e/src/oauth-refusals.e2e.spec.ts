@@ -134,7 +134,7 @@ describe('a callback that nobody here is waiting for', () => {
     expect(await again.text()).toContain('already used');
     // The cookie is kept, so that it is the state alone that refuses.
     const cookies = approving();
-    const [one] = [await fetch(await start(), { redirect: 'manual' })];
+    const one = await fetch(await start(), { method: 'POST', redirect: 'manual' });
     const cookie = one.headers.getSetCookie()[0]!.split(';')[0]!;
     const back = await cookies.openUntil(one.headers.get('location')!, callbackUrl());
     const finish = () => fetch(back, { headers: { cookie, accept: 'text/html' } });

@@ -63,7 +63,7 @@ describe('the way back from the service', () => {
       await expect(finish(bad, browserToken)).rejects.toMatchObject(STATE_INVALID);
     }
     await nothingWasExchanged();
-    await expect(finish(query, browserToken)).resolves.toMatchObject({ status: 'active' });
+    await expect(finish(query, browserToken)).resolves.toMatchObject({ outcome: 'connected', connection: { status: 'active' } });
   });
 
   it('works once: the same answer again exchanges nothing', async () => {

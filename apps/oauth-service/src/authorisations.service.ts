@@ -1,13 +1,24 @@
 import { Injectable } from '@nestjs/common';
-import { VaneError, type authorizeConnection, type CallContext, type ConnectionView, type InputOf, type OutputOf, type startAuthorisation } from '@vane/contracts';
+import {
+  getConnectionUses, VaneError, type AuthorisationDescription, type authorizeConnection, type CallContext, type InputOf, type OutputOf,
+  type reconnectConnection, type startAuthorisation,
+} from '@vane/contracts';
 import { Database, newId, Vault, type Authorisation } from '@vane/db';
-import { Clock } from '@vane/runtime';
-import { viewOf } from './connections.service.js';
-import { GrantTaker } from './grant-taker.js';
+import { Bus, Clock } from '@vane/runtime';
+import { requireUsable } from './connection-access.js';
+import { ConnectionStore } from './connection-store.js';
+import { nobodys } from './connections.service.js';
+import { GrantTaker, type Callback } from './grant-taker.js';
+import { hostsOf, IntegrationsService } from './integrations.service.js';
+import { OAuthClient } from './oauth-client.js';
 import { PublicUrls } from './public-urls.js';
 import { hashOf, matches, newSecret } from './secrets.js';
+import { ServiceCatalog } from './service-catalog.js';
 
-const LIFE_MS = 10 * 60_000;
+type Started = OutputOf<typeof authorizeConnection>;
+
+/** How long a start link, the way through the service's pages, and a decision about what came of it may take. */
+export const LIFE_MS = 10 * 60_000;
 /** How long an ended authorisation can still be told apart from one that never was. */
 const KEPT_MS = 24 * 60 * 60_000;
 
@@ -21,30 +32,68 @@ export class AuthorisationsService {
     private readonly database: Database,
     private readonly vault: Vault,
     private readonly clock: Clock,
+    private readonly bus: Bus,
+    private readonly catalog: ServiceCatalog,
+    private readonly integrations: IntegrationsService,
+    private readonly connections: ConnectionStore,
     private readonly grants: GrantTaker,
+    private readonly client: OAuthClient,
     private readonly urls: PublicUrls,
   ) {}
 
-  async authorise(input: InputOf<typeof authorizeConnection>, call: CallContext): Promise<OutputOf<typeof authorizeConnection>> {
-    const { integration, scopes } = await this.grants.request(input.workspace, input.integration, input.scopes);
+  /** @throws VaneError `not_found`, `invalid_config` */
+  async authorise(input: InputOf<typeof authorizeConnection>, call: CallContext): Promise<Started> {
+    const { workspace, integration, triggerTypes, scopes } = input;
+    const { service } = await this.integrations.row(workspace, integration);
+    if (input.private && call.actor.userId === null) throw nobodys();
+    const asked = this.catalog.scopes(this.catalog.oauth(service), triggerTypes, scopes);
+    const ownerId = input.private ? call.actor.userId! : '';
+    return this.open({ workspaceId: workspace, integrationId: integration, connectionId: null, ownerId, scopes: asked }, call);
+  }
+
+  /** Asks for what the connection's triggers need, and what is asked for beside. @throws VaneError `not_found`, `forbidden`, `conflict`, `invalid_config` */
+  async reconnect(input: InputOf<typeof reconnectConnection>, call: CallContext): Promise<Started> {
+    const { workspace, connection, triggerTypes, scopes } = input;
+    const { integrationId, ownerId, status, service } = await this.connections.row(workspace, connection);
+    requireUsable({ ownerId }, call.actor);
+    if (status === 'disconnecting') throw new VaneError('conflict', 'This connection is being disconnected. Connect the account again when that is done.');
+    const needed = (await this.bus.ask(getConnectionUses, { workspace, connection }, call)).scopes;
+    const asked = this.catalog.scopes(this.catalog.oauth(service), triggerTypes, [...needed, ...scopes]);
+    return this.open({ workspaceId: workspace, integrationId, connectionId: connection, ownerId, scopes: asked }, call);
+  }
+
+  private async open(
+    wanted: Pick<Authorisation, 'workspaceId' | 'integrationId' | 'connectionId' | 'ownerId' | 'scopes'>, { actor }: CallContext,
+  ): Promise<Started> {
     const ticket = newSecret();
-    const now = this.clock.now();
     const expiresAt = this.clock.in(LIFE_MS);
-    await this.database.forWorkspace(input.workspace).authorisation.create({
-      data: {
-        // A new account's connection takes over the id of the authorisation it came from.
-        id: newId('connection', now),
-        workspaceId: input.workspace,
-        integrationId: integration.id,
-        ownerId: '',
-        actorId: call.actor.id,
-        actorLabel: call.actor.label,
-        scopes,
-        ticketHash: hashOf(ticket),
-        expiresAt,
-      },
-    });
+    // A new account's connection takes over the id of the authorisation it came from.
+    const id = newId('connection', this.clock.now());
+    const data = { ...wanted, id, actorId: actor.id, actorLabel: actor.label, ticketHash: hashOf(ticket), expiresAt };
+    await this.database.forWorkspace(wanted.workspaceId).authorisation.create({ data });
     return { url: this.urls.startUrl(ticket), expiresAt: expiresAt.toISOString() };
+  }
+
+  /** What whoever opens the start URL is asked to agree to; the ticket stays good. @throws VaneError `oauth_state_invalid` */
+  async describe(ticket: string): Promise<AuthorisationDescription> {
+    const now = this.clock.now();
+    const row = await this.database.prisma.authorisation.findUnique({ where: { ticketHash: hashOf(ticket) } });
+    if (!row || row.stateHash !== null || row.expiresAt <= now) throw invalid(row, now, 'This link');
+    const { workspaceId, integrationId, connectionId, actorId, actorLabel, scopes, ownerId } = row;
+    const integration = await this.integrations.row(workspaceId, integrationId);
+    const service = this.catalog.oauth(integration.service);
+    const { name } = await this.database.prisma.workspace.findUniqueOrThrow({ where: { id: workspaceId } });
+    const renewed = connectionId === null ? null : await this.connections.row(workspaceId, connectionId);
+    return {
+      actorId,
+      actorLabel,
+      workspace: name,
+      service: service.adapter.label,
+      host: this.client.authorizeHost({ ...service, hosts: hostsOf(integration) }),
+      scopes,
+      private: ownerId !== '',
+      reconnects: renewed?.accountLabel ?? null,
+    };
   }
 
   /** Uses the ticket up, binds the browser and sends it on to the service. @throws VaneError `oauth_state_invalid` */
@@ -69,22 +118,21 @@ export class AuthorisationsService {
   }
 
   /**
-   * Uses the state up, then trades the code and stores the connection.
+   * Uses the state up, then compares the cookie.
    *
-   * @throws VaneError `oauth_state_invalid`, `oauth_denied`, `oauth_exchange_failed`, `service_unavailable`
+   * @param query of the callback, as received
+   * @throws VaneError `oauth_state_invalid`
    */
-  async finish(query: string, browserToken: string | null): Promise<ConnectionView> {
+  async redeem(query: string, browserToken: string | null): Promise<{ row: Authorisation; callback: Callback }> {
     const answer = new URLSearchParams(query);
     const [state, ...more] = answer.getAll('state');
     if (!state || more.length > 0) throw incomplete('state');
     if (!answer.get('code') && !answer.get('error')) throw incomplete('code');
     const row = await this.useUp(state);
-    if (browserToken === null || row.browserHash === null || !matches(browserToken, row.browserHash)) {
-      throw new VaneError('oauth_state_invalid', 'This browser did not start the authorisation. Start to connect the account again, and stay in one browser.');
-    }
+    requireBrowser(row, browserToken);
     if (row.verifierEnc === null) throw new Error(`Authorisation ${row.id} has a state but no verifier.`);
     const verifier = await this.vault.decrypt(row.verifierEnc, verifierPlace(row));
-    return viewOf(await this.grants.take(row, { answer, state, verifier }));
+    return { row, callback: { answer, state, verifier } };
   }
 
   /** Forgets authorisations that ended a day ago. */
@@ -102,6 +150,12 @@ export class AuthorisationsService {
     if (row) return row;
     throw invalid(await this.database.prisma.authorisation.findUnique({ where: { stateHash } }), now, 'This authorisation');
   }
+}
+
+/** @throws VaneError `oauth_state_invalid` in another browser than the one that opened the start URL */
+export function requireBrowser({ browserHash }: Authorisation, browserToken: string | null): void {
+  if (browserToken !== null && browserHash !== null && matches(browserToken, browserHash)) return;
+  throw new VaneError('oauth_state_invalid', 'This browser did not start the authorisation. Start to connect the account again, and stay in one browser.');
 }
 
 function invalid(row: Authorisation | null, now: Date, what: string): VaneError {

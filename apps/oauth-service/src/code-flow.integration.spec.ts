@@ -1,26 +1,27 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connectionChanged, createIntegration, finishAuthorisation, getAccessToken, getConnection, listConnections } from '@vane/contracts';
+import { connectionChanged, createIntegration, getAccessToken, getConnection, listConnections } from '@vane/contracts';
+import { startOpenIdProvider, type OpenIdProvider } from '@vane/testing';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { newBrowser, type Browser } from './fixtures/browser.js';
-import { API_URL, connect, enterIntegration, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
-import { openIdProvider } from './fixtures/openid-provider.js';
+import { API_URL, connect, enterIntegration, finish, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
 import { openTokenServer } from './fixtures/token-server.js';
 
 const PROBE = fileURLToPath(new URL('../../../libs/testing/src/probe/oauth-probe.ts', import.meta.url));
 const HOUR = 3_600_000;
 
-let provider: Awaited<ReturnType<typeof openIdProvider>>;
+let provider: OpenIdProvider;
 let stage: Stage;
 
 beforeAll(async () => {
-  provider = await openIdProvider(`${API_URL}/oauth/callback`);
-  stage = await openStage({ allow: provider.host, extraAdapters: PROBE });
+  provider = await startOpenIdProvider({ redirectUri: `${API_URL}/oauth/callback`, clientSecret: 'vane-secret' });
+  stage = await openStage({ allow: new URL(provider.url).host, extraAdapters: PROBE });
 });
 
 afterAll(async () => {
   await stage?.close();
-  await provider?.close();
+  // The first test puts a used token back.
+  await provider?.close({ reuses: 1 });
 });
 
 const signedInAs = (login: string): Browser =>
@@ -58,10 +59,10 @@ describe('the whole code flow against an OpenID provider that demands PKCE and r
     clock.advance(HOUR);
     await expect(ask(getAccessToken, input)).rejects.toMatchObject({ code: 'connection_auth_required', retry: 'reauth' });
     await until(() => changed.includes(`${connection.id} auth_required`), 'the signal');
-    const refused = provider.grants.filter(({ ok }) => !ok).length;
+    const refused = provider.tokenRequests.filter(({ ok }) => !ok).length;
     expect(refused).toBe(1);
     await expect(ask(getAccessToken, input)).rejects.toMatchObject({ message: expect.stringContaining('invalid_grant') });
-    expect(provider.grants.filter(({ ok }) => !ok)).toHaveLength(refused);
+    expect(provider.tokenRequests.filter(({ ok }) => !ok)).toHaveLength(refused);
     await expect(ask(getConnection, input)).resolves.toMatchObject({ status: 'auth_required', reason: expect.stringContaining('OAuth probe') });
 
     const again = await connect(stage, integration.id, signedInAs('ada'));
@@ -87,13 +88,13 @@ describe('the whole code flow against an OpenID provider that demands PKCE and r
     expect(sent.get('redirect_uri')).toBe(`${API_URL}/oauth/callback`);
     expect(sent.get('prompt')).toBe('consent');
     expect(sent.has('code_verifier')).toBe(false);
-    await expect(stage.ask(finishAuthorisation, { query, browserToken })).resolves.toMatchObject({ accountId: 'dora' });
+    await expect(finish(stage, { query, browserToken })).resolves.toMatchObject({ accountId: 'dora' });
   });
 
   it('keeps no token, secret, state or verifier in clear', async () => {
     const integration = await enterIntegration(stage, 'oauth-probe', provider.url, { clientSecret: 'vane-secret' });
     const { query, browserToken } = await walkToCallback(stage, integration.id, signedInAs('emil'));
-    const connection = await stage.ask(finishAuthorisation, { query, browserToken });
+    const connection = await finish(stage, { query, browserToken });
     const { accessToken } = await stage.ask(getAccessToken, { workspace: stage.workspace, connection: connection.id });
     const state = new URLSearchParams(query).get('state')!;
     for (const table of ['integration', 'connection', 'authorisation', 'data_key']) {
@@ -121,7 +122,7 @@ describe('where the endpoints of a service are', () => {
       const { id } = await ask(createIntegration, input);
       const { location, query, browserToken } = await walkToCallback(elsewhere, id, newBrowser());
       expect(location.split('?')[0]).toBe(`${server.url}/auth`);
-      const connection = await ask(finishAuthorisation, { query, browserToken });
+      const connection = await finish(elsewhere, { query, browserToken });
       expect(connection).toMatchObject({ accountId: 'ada', status: 'active' });
       elsewhere.clock.advance(HOUR);
       await expect(ask(getAccessToken, { workspace, connection: connection.id })).resolves.toMatchObject({ generation: 2 });

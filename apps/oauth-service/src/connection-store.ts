@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { VaneError } from '@vane/contracts';
-import { Database, isUniqueViolation, Vault, type Connection, type Integration, type ScopedPrisma } from '@vane/db';
+import { Database, Vault, type Connection, type Integration } from '@vane/db';
 import type { OAuthProfile } from '@vane/kit';
 import { Clock } from '@vane/runtime';
+import { endedGrant, GRANT_ENDS, revived, unauthorised, type GrantEnd } from './grant-health.js';
 import type { IssuedTokens } from './oauth-party.js';
 import { RefreshTimes } from './refresh-times.js';
 
@@ -14,20 +14,6 @@ export type Lease = {
   owner: string;
   /** When somebody before us sent a refresh whose answer nobody has seen; null when there is no such. */
   unansweredSince: Date | null;
-};
-
-export type NewConnection = {
-  /** Used when the account is not connected yet. */
-  id: string;
-  workspaceId: string;
-  /** The user who alone may use it; empty for a connection that is shared with the workspace. */
-  ownerId: string;
-  integration: Integration;
-  accountId: string;
-  accountLabel: string;
-  scopes: string[];
-  tokens: IssuedTokens;
-  profile: OAuthProfile;
 };
 
 /** Rows of connections: tokens encrypted, every change of a token compared with the generation it was made from. */
@@ -78,7 +64,8 @@ export class ConnectionStore {
       where: {
         id: row.id,
         generation: row.generation,
-        status: 'active',
+        // What is being removed still needs tokens, to remove what it holds at the service.
+        status: { in: ['active', 'disconnecting'] },
         OR: [{ leaseUntil: null }, { leaseUntil: { lte: now } }],
       },
       data: { leaseOwner: owner, leaseUntil: this.clock.in(this.times.leaseMs) },
@@ -98,22 +85,29 @@ export class ConnectionStore {
 
   /**
    * Stores a refreshed pair. Only the generation decides: whoever refreshed last under an expired lease still holds the
-   * pair that lives. False when another token was saved meanwhile, which then stands.
+   * pair that lives, and a connection that was given up meanwhile works again. A removal under way goes on.
+   *
+   * @param confirms the refresh was made because the service had refused the token before
+   * @returns undefined when another token was saved meanwhile, which then stands
    */
-  async saveRefreshed(row: Connection, tokens: IssuedTokens, profile: OAuthProfile): Promise<boolean> {
-    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({
-      where: { id: row.id, generation: row.generation },
-      data: {
-        ...(await this.sealed(row, tokens)),
-        // A service that sends no new refresh token lets the old one live (RFC 6749 section 6).
-        refreshTokenEnc: tokens.refreshToken === null ? row.refreshTokenEnc : await this.sealedRefresh(row, tokens.refreshToken),
-        ...times(tokens, tokens.refreshToken ?? row.refreshTokenEnc, profile, this.clock.now()),
-        ...(tokens.scopes === null ? {} : { scopes: tokens.scopes }),
-        ...settled(this.clock.now()),
-        generation: row.generation + 1,
-      },
+  async saveRefreshed(row: Connection, tokens: IssuedTokens, profile: OAuthProfile, confirms: boolean): Promise<'saved' | 'revived' | undefined> {
+    const now = this.clock.now();
+    const columns = {
+      ...(await this.sealed(row, tokens)),
+      // A service that sends no new refresh token lets the old one live (RFC 6749 section 6).
+      refreshTokenEnc: tokens.refreshToken === null ? row.refreshTokenEnc : await this.sealedRefresh(row, tokens.refreshToken),
+      ...times(tokens, tokens.refreshToken ?? row.refreshTokenEnc, profile, now),
+      ...(tokens.scopes === null ? {} : { scopes: tokens.scopes }),
+      ...settled(now),
+      rejectedBefore: confirms,
+      generation: row.generation + 1,
+    };
+    return this.database.forWorkspace(row.workspaceId).$transaction(async (tx) => {
+      const saved = await tx.connection.updateMany({ where: { id: row.id, generation: row.generation }, data: columns });
+      if (saved.count === 0) return undefined;
+      const { count } = await tx.connection.updateMany({ where: { id: row.id, status: 'auth_required' }, data: revived(now) });
+      return count === 1 ? 'revived' : 'saved';
     });
-    return count === 1;
   }
 
   /**
@@ -142,69 +136,32 @@ export class ConnectionStore {
     });
   }
 
-  /** Marks a connection that nobody but a person can mend. Its tokens stay. False when a newer token exists. */
-  async requireAuthorisation(row: Connection, reason: string, lease?: Lease): Promise<boolean> {
-    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({
-      where: { id: row.id, generation: row.generation, status: 'active', ...(lease ? { leaseOwner: lease.owner } : {}) },
-      data: unauthorised(reason, this.clock.now()),
-    });
-    return count === 1;
-  }
-
   /**
-   * Stores a fresh grant: in the account's connection if there is one, which then keeps its id, else in a new one.
+   * Marks a connection that nobody but a person can mend. Its tokens stay.
    *
-   * @throws VaneError `oauth_state_invalid` when the integration leads to other hosts by now than the grant came from
+   * @returns its status then; undefined when a newer token exists, or somebody has marked it before
    */
-  async saveGrant(grant: NewConnection): Promise<ConnectionRow> {
-    const { workspaceId, integration, accountId, ownerId } = grant;
-    const scoped = this.database.forWorkspace(workspaceId);
-    for (;;) {
-      const existing = await scoped.connection.findFirst({ where: { integrationId: integration.id, accountId, ownerId } });
-      try {
-        const id = await this.writeGrant(existing, grant);
-        if (id !== undefined) return await this.row(workspaceId, id);
-      } catch (error) {
-        // Two browsers connect the same account: the second finds the row of the first.
-        if (!isUniqueViolation(error)) throw error;
-      }
-    }
+  async requireAuthorisation(row: Connection, end: GrantEnd, lease?: Lease): Promise<'auth_required' | 'disconnecting' | undefined> {
+    const { connection } = this.database.forWorkspace(row.workspaceId);
+    const now = this.clock.now();
+    const same = { id: row.id, generation: row.generation, ...(lease ? { leaseOwner: lease.owner } : {}) };
+    const active = await connection.updateMany({ where: { ...same, status: 'active' }, data: unauthorised(end, now) });
+    if (active.count === 1) return 'auth_required';
+    const unmarked = { OR: [{ reasonCode: null }, { reasonCode: { notIn: [...GRANT_ENDS] } }] };
+    const leaving = await connection.updateMany({ where: { ...same, status: 'disconnecting', ...unmarked }, data: endedGrant(end, now) });
+    return leaving.count === 1 ? 'disconnecting' : undefined;
   }
 
-  /** Undefined when another token was saved for the account meanwhile. */
-  private async writeGrant(existing: Connection | null, grant: NewConnection): Promise<string | undefined> {
-    const { workspaceId, integration, accountId, ownerId } = grant;
-    const { service } = integration;
-    const id = existing?.id ?? grant.id;
-    const columns = await this.grantColumns({ id, workspaceId }, grant);
-    return this.database.forWorkspace(workspaceId).$transaction(async (tx) => {
-      if (!(await holdIntegration(tx, integration))) throw movedMeanwhile();
-      if (existing) {
-        const { generation } = existing;
-        const { count } = await tx.connection.updateMany({ where: { id, generation }, data: { ...columns, generation: generation + 1 } });
-        return count === 1 ? id : undefined;
-      }
-      await tx.connection.create({
-        data: {
-          ...columns,
-          ...{ id, workspaceId, integrationId: integration.id, service, ownerId, accountId },
-          ...{ generation: 1, version: 1, noticeDue: false, rejectedBefore: false, createdAt: columns.updatedAt },
-        },
-      });
-      return id;
-    });
-  }
-
-  private async grantColumns(row: Pick<Connection, 'id' | 'workspaceId'>, { accountLabel, scopes, tokens, profile }: NewConnection) {
+  /** Columns of a fresh pair of tokens, in place of whatever pair there was. */
+  async freshTokens(row: Pick<Connection, 'id' | 'workspaceId'>, tokens: IssuedTokens, profile: OAuthProfile) {
     const now = this.clock.now();
     return {
-      accountLabel,
-      scopes,
       ...(await this.sealed(row, tokens)),
       refreshTokenEnc: tokens.refreshToken === null ? null : await this.sealedRefresh(row, tokens.refreshToken),
       ...times(tokens, tokens.refreshToken, profile, now),
       ...settled(now),
-      statusSince: now,
+      status: 'active' as const,
+      rejectedBefore: false,
     };
   }
 
@@ -220,25 +177,9 @@ export class ConnectionStore {
   }
 }
 
-/** Columns of a connection whose tokens must not be used any more. */
-export const unauthorised = (reason: string, now: Date) => ({
-  status: 'auth_required' as const, statusSince: now, reason, noticeDue: true, refreshAt: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, updatedAt: now,
-});
-
-/** Keeps client and hosts of an integration as they are for the rest of the transaction; false when they are others by now. */
-async function holdIntegration(tx: Pick<ScopedPrisma, 'integrationUse'>, { id, clientId, hosts }: Integration): Promise<boolean> {
-  // Changes nothing, but waits for, and then holds off, whoever changes the integration: they lock its uses too.
-  await tx.integrationUse.updateMany({ where: { integrationId: id }, data: { integrationId: id } });
-  const use = await tx.integrationUse.findFirst({ where: { integrationId: id }, include: { integration: true } });
-  return use !== null && use.integration.clientId === clientId && isDeepStrictEqual(use.integration.hosts, hosts);
-}
-
-const movedMeanwhile = (): VaneError =>
-  new VaneError('oauth_state_invalid', 'The integration was changed during the authorisation. Start to connect the account again.');
-
 /** Columns of a connection whose newest token is usable and that nobody is refreshing. */
 const settled = (now: Date) => ({
-  status: 'active' as const, reason: null, reasonCode: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, refreshFailures: 0, updatedAt: now,
+  reason: null, reasonCode: null, leaseOwner: null, leaseUntil: null, refreshIntentAt: null, refreshFailures: 0, updatedAt: now,
 });
 
 /** Refresh is due at 75 to 85 percent of the lifetime, so that connections made together do not stay together. */

@@ -1,35 +1,26 @@
 import { Injectable } from '@nestjs/common';
 import { VaneError } from '@vane/contracts';
-import type { Authorisation, Integration } from '@vane/db';
-import { ConnectionStore, type ConnectionRow } from './connection-store.js';
-import { IntegrationsService } from './integrations.service.js';
+import type { Authorisation } from '@vane/db';
+import type { Grant } from './grant.js';
+import { hostsOf, IntegrationsService } from './integrations.service.js';
 import { AuthorisationRefused, OAuthClient } from './oauth-client.js';
 import type { IssuedTokens, OAuthParty } from './oauth-party.js';
 import { PublicUrls } from './public-urls.js';
 import { TokenFailure } from './token-failure.js';
-import { RefreshReport } from './token-refresher.js';
 
 const ANEW = 'Start to connect the account again.';
 
 /** What a callback brought, with what only we know of it. */
 export type Callback = { answer: URLSearchParams; state: string; verifier: string };
 
-/** Asks a service for a grant and takes it: authorise URL, code exchange, whose account it is, the stored connection. */
+/** Asks a service for a grant and takes it: authorise URL, code exchange, whose account it is. */
 @Injectable()
 export class GrantTaker {
   constructor(
     private readonly integrations: IntegrationsService,
-    private readonly store: ConnectionStore,
     private readonly client: OAuthClient,
-    private readonly report: RefreshReport,
     private readonly urls: PublicUrls,
   ) {}
-
-  /** The integration and the scopes an authorisation will ask for. @throws VaneError `not_found` */
-  async request(workspace: string, integrationId: string, extraScopes: string[]): Promise<{ integration: Integration; scopes: string[] }> {
-    const integration = await this.integrations.row(workspace, integrationId);
-    return { integration, scopes: this.integrations.scopes(integration, extraScopes) };
-  }
 
   newVerifier(): string {
     return this.client.newVerifier();
@@ -43,25 +34,21 @@ export class GrantTaker {
   }
 
   /** @throws VaneError `oauth_denied`, `oauth_exchange_failed`, `oauth_state_invalid`, `service_unavailable` */
-  async take(row: Authorisation, callback: Callback): Promise<ConnectionRow> {
+  async take(row: Authorisation, callback: Callback): Promise<Grant> {
     const integration = await this.integrations.row(row.workspaceId, row.integrationId);
     const party = await this.integrations.party(integration);
     const tokens = await this.exchange(party, callback);
-    const identity = await this.client.identity(party, tokens);
-    const connection = await this.store.saveGrant({
-      id: row.id,
-      workspaceId: row.workspaceId,
-      ownerId: row.ownerId,
-      integration,
-      accountId: identity.accountId,
-      accountLabel: identity.accountLabel,
+    const { accountId, accountLabel, scopes } = await this.client.identity(party, tokens);
+    return {
+      service: integration.service,
+      clientId: integration.clientId,
+      hosts: hostsOf(integration),
+      accountId,
+      accountLabel,
       // RFC 6749 section 5.1: a service that names no scopes granted those asked for.
-      scopes: tokens.scopes ?? identity.scopes ?? row.scopes,
+      scopes: tokens.scopes ?? scopes ?? row.scopes,
       tokens,
-      profile: party.profile,
-    });
-    this.report.connected(connection, row.actorId);
-    return connection;
+    };
   }
 
   private async exchange(party: OAuthParty, callback: Callback): Promise<IssuedTokens> {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Endpoint } from '@vane/kit';
 import { Clock, EgressClient, EgressError, hostUrl } from '@vane/runtime';
 import * as oauth from 'oauth4webapi';
+import { ClientSecrets } from './client-secrets.js';
 import { askIdentity, type Identity } from './identity.js';
 import type { IssuedTokens, OAuthParty } from './oauth-party.js';
 import { RefreshTimes } from './refresh-times.js';
@@ -37,6 +38,7 @@ export class OAuthClient {
   constructor(
     private readonly egress: EgressClient,
     private readonly clock: Clock,
+    private readonly secrets: ClientSecrets,
     times: RefreshTimes,
   ) {
     this.fetch = egress.fetchWith({ timeoutMs: times.requestMs, maxResponseBytes: 1_000_000 });
@@ -63,6 +65,11 @@ export class OAuthClient {
     return url.href;
   }
 
+  /** The host of the page that the browser is sent to. */
+  authorizeHost(party: Pick<OAuthParty, 'adapter' | 'hosts' | 'profile'>): string {
+    return endpointUrl(party, party.profile.authorize).host;
+  }
+
   /** Judges the callback's parameters and trades the code. @throws AuthorisationRefused, TokenFailure */
   async exchangeCode(party: OAuthParty, exchange: CodeExchange): Promise<IssuedTokens> {
     const server = serverOf(party, exchange.answer.get('iss'));
@@ -71,12 +78,12 @@ export class OAuthClient {
     try {
       answer = oauth.validateAuthResponse(server, client, exchange.answer, exchange.state);
     } catch (error) {
-      throw refusalOf(error, party, [exchange.state, party.clientSecret]);
+      throw refusalOf(error, party, [exchange.state, ...secretsOf(party)]);
     }
-    const secrets = [answer.get('code') ?? '', exchange.verifier, exchange.state, party.clientSecret];
-    return this.issue(party, secrets, async () => {
+    const secrets = [answer.get('code') ?? '', exchange.verifier, exchange.state, ...secretsOf(party)];
+    return this.issue(party, secrets, async (auth) => {
       const options = this.options(party);
-      const raw = await oauth.authorizationCodeGrantRequest(server, client, clientAuth(party), answer, exchange.redirectUri, exchange.verifier, options);
+      const raw = await oauth.authorizationCodeGrantRequest(server, client, auth, answer, exchange.redirectUri, exchange.verifier, options);
       const response = await conformingAnswer(raw, { ...party, now: this.clock.now(), secrets });
       return oauth.processAuthorizationCodeResponse(server, client, response);
     });
@@ -86,9 +93,9 @@ export class OAuthClient {
   async refresh(party: OAuthParty, refreshToken: string): Promise<IssuedTokens> {
     const server = serverOf(party, null);
     const client = { client_id: party.clientId };
-    const secrets = [refreshToken, party.clientSecret];
-    return this.issue(party, secrets, async () => {
-      const raw = await oauth.refreshTokenGrantRequest(server, client, clientAuth(party), refreshToken, this.options(party));
+    const secrets = [refreshToken, ...secretsOf(party)];
+    return this.issue(party, secrets, async (auth) => {
+      const raw = await oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, this.options(party));
       const response = await conformingAnswer(raw, { ...party, now: this.clock.now(), secrets });
       return oauth.processRefreshTokenResponse(server, client, response);
     });
@@ -106,27 +113,44 @@ export class OAuthClient {
     return { [oauth.customFetch]: this.fetch, [oauth.allowInsecureRequests]: url.protocol === 'http:' } as oauth.TokenEndpointRequestOptions;
   }
 
-  private async issue(party: OAuthParty, secrets: string[], ask: () => Promise<oauth.TokenEndpointResponse>): Promise<IssuedTokens> {
-    try {
-      const answer = await ask();
-      const lifetime = answer.expires_in;
-      return {
-        accessToken: answer.access_token,
-        refreshToken: answer.refresh_token ? answer.refresh_token : null,
-        tokenType: answer.token_type,
-        expiresInSeconds: lifetime !== undefined && lifetime > 0 ? Math.min(lifetime, LONGEST_LIFETIME_S) : null,
-        scopes: answer.scope === undefined ? null : splitScopes(answer.scope, party.profile.grantedScopeSeparator),
-      };
-    } catch (error) {
-      throw failureOf(error, party, secrets);
-    }
+  /** With whichever of the client's secrets the service takes. */
+  private issue(party: OAuthParty, secrets: string[], ask: (auth: oauth.ClientAuth) => Promise<oauth.TokenEndpointResponse>): Promise<IssuedTokens> {
+    return this.secrets.use(party.credentials, refusesClient(party), async (secret) => {
+      try {
+        return issuedTokens(await ask(clientAuth(party, secret)), party);
+      } catch (error) {
+        throw failureOf(error, party, secrets);
+      }
+    });
   }
 }
 
-const splitScopes = (scope: string, separator: string): string[] =>
-  scope.split(separator).map((one) => one.trim()).filter((one) => one !== '');
+function issuedTokens(answer: oauth.TokenEndpointResponse, { profile }: OAuthParty): IssuedTokens {
+  const lifetime = answer.expires_in;
+  return {
+    accessToken: answer.access_token,
+    refreshToken: answer.refresh_token ? answer.refresh_token : null,
+    tokenType: answer.token_type,
+    expiresInSeconds: lifetime !== undefined && lifetime > 0 ? Math.min(lifetime, LONGEST_LIFETIME_S) : null,
+    scopes: namedScopes(answer.scope, profile.grantedScopeSeparator),
+  };
+}
 
-function endpointUrl(party: OAuthParty, endpoint: Endpoint): URL {
+/** Whether a failure says that the service does not take this client with this secret. */
+const refusesClient =
+  ({ profile }: OAuthParty) =>
+  (error: unknown): boolean =>
+    error instanceof TokenFailure && error.details.errorCode !== undefined && (profile.clientRefusedCodes ?? ['invalid_client']).includes(error.details.errorCode);
+
+const secretsOf = ({ credentials: { secret, previous } }: OAuthParty): string[] => (previous === null ? [secret] : [secret, previous]);
+
+/** Null where none is named; an empty `scope`, which RFC 6749 section 3.3 does not know, names none either. */
+function namedScopes(scope: string | undefined, separator: string): string[] | null {
+  const named = (scope ?? '').split(separator).map((one) => one.trim()).filter((one) => one !== '');
+  return named.length === 0 ? null : named;
+}
+
+function endpointUrl(party: Pick<OAuthParty, 'adapter' | 'hosts'>, endpoint: Endpoint): URL {
   return new URL(hostUrl(party.adapter, party.hosts, endpoint.host) + endpoint.path);
 }
 
@@ -140,7 +164,7 @@ function serverOf(party: OAuthParty, iss: string | null): oauth.AuthorizationSer
   return { issuer: sameHost ? iss : authorize.origin, token_endpoint: endpointUrl(party, party.profile.token).href };
 }
 
-function clientAuth({ profile, clientSecret }: OAuthParty): oauth.ClientAuth {
+function clientAuth({ profile }: OAuthParty, clientSecret: string): oauth.ClientAuth {
   return profile.clientAuth === 'basic' ? oauth.ClientSecretBasic(clientSecret) : oauth.ClientSecretPost(clientSecret);
 }
 

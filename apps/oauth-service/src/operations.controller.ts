@@ -2,26 +2,28 @@ import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import {
   authorizeConnection,
-  createIntegration,
+  confirmAuthorisation,
   deleteConnection,
-  deleteIntegration,
+  describeAuthorisation,
+  discardAuthorisation,
   finishAuthorisation,
   getAccessToken,
   getConnection,
-  getIntegration,
   listConnections,
-  listIntegrations,
+  reconnectConnection,
   refreshDueTokens,
   startAuthorisation,
-  updateIntegration,
+  updateConnection,
   type CallContext,
   type InputOf,
 } from '@vane/contracts';
 import { Handles } from '@vane/runtime';
+import { AccountChanges } from './account-changes.js';
+import { AuthorisationAnswers } from './authorisation-answers.js';
 import { AuthorisationsService } from './authorisations.service.js';
 import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionsService } from './connections.service.js';
-import { IntegrationsService } from './integrations.service.js';
+import { HeldGrants } from './held-grants.js';
 import { TokensService } from './tokens.service.js';
 
 const OK = { ok: true } as const;
@@ -29,43 +31,25 @@ const OK = { ok: true } as const;
 const NOTICES = 40;
 
 @Controller()
-export class IntegrationsController {
-  constructor(private readonly integrations: IntegrationsService) {}
-
-  @Handles(createIntegration)
-  create(input: InputOf<typeof createIntegration>) {
-    return this.integrations.create(input);
-  }
-
-  @Handles(listIntegrations)
-  list(input: InputOf<typeof listIntegrations>) {
-    return this.integrations.list(input);
-  }
-
-  @Handles(getIntegration)
-  get({ workspace, integration }: InputOf<typeof getIntegration>) {
-    return this.integrations.get(workspace, integration);
-  }
-
-  @Handles(updateIntegration)
-  update(input: InputOf<typeof updateIntegration>) {
-    return this.integrations.update(input);
-  }
-
-  @Handles(deleteIntegration)
-  async delete({ workspace, integration }: InputOf<typeof deleteIntegration>) {
-    await this.integrations.delete(workspace, integration);
-    return OK;
-  }
-}
-
-@Controller()
 export class AuthorisationsController {
-  constructor(private readonly authorisations: AuthorisationsService) {}
+  constructor(
+    private readonly authorisations: AuthorisationsService,
+    private readonly answers: AuthorisationAnswers,
+  ) {}
 
   @Handles(authorizeConnection)
   authorise(@Payload() input: InputOf<typeof authorizeConnection>, @Ctx() call: CallContext) {
     return this.authorisations.authorise(input, call);
+  }
+
+  @Handles(reconnectConnection)
+  reconnect(@Payload() input: InputOf<typeof reconnectConnection>, @Ctx() call: CallContext) {
+    return this.authorisations.reconnect(input, call);
+  }
+
+  @Handles(describeAuthorisation)
+  describe({ ticket }: InputOf<typeof describeAuthorisation>) {
+    return this.authorisations.describe(ticket);
   }
 
   @Handles(startAuthorisation)
@@ -74,8 +58,19 @@ export class AuthorisationsController {
   }
 
   @Handles(finishAuthorisation)
-  finish({ query, browserToken }: InputOf<typeof finishAuthorisation>) {
-    return this.authorisations.finish(query, browserToken);
+  finish(@Payload() { query, browserToken }: InputOf<typeof finishAuthorisation>, @Ctx() call: CallContext) {
+    return this.answers.finish(query, browserToken, call);
+  }
+
+  @Handles(confirmAuthorisation)
+  confirm({ state, browserToken }: InputOf<typeof confirmAuthorisation>) {
+    return this.answers.confirm(state, browserToken);
+  }
+
+  @Handles(discardAuthorisation)
+  async discard({ state, browserToken }: InputOf<typeof discardAuthorisation>) {
+    await this.answers.discard(state, browserToken);
+    return OK;
   }
 }
 
@@ -86,16 +81,23 @@ export class ConnectionsController {
     private readonly tokens: TokensService,
     private readonly authorisations: AuthorisationsService,
     private readonly notices: ConnectionNotices,
+    private readonly held: HeldGrants,
+    private readonly changes: AccountChanges,
   ) {}
 
   @Handles(listConnections)
-  list(input: InputOf<typeof listConnections>) {
-    return this.connections.list(input);
+  list(@Payload() input: InputOf<typeof listConnections>, @Ctx() call: CallContext) {
+    return this.connections.list(input, call);
   }
 
   @Handles(getConnection)
-  get({ workspace, connection }: InputOf<typeof getConnection>) {
-    return this.connections.get(workspace, connection);
+  get(@Payload() { workspace, connection }: InputOf<typeof getConnection>, @Ctx() call: CallContext) {
+    return this.connections.get(workspace, connection, call);
+  }
+
+  @Handles(updateConnection)
+  update(@Payload() input: InputOf<typeof updateConnection>, @Ctx() call: CallContext) {
+    return this.connections.update(input, call);
   }
 
   @Handles(deleteConnection)
@@ -111,8 +113,9 @@ export class ConnectionsController {
 
   @Handles(refreshDueTokens)
   async refreshDue(input: InputOf<typeof refreshDueTokens>) {
-    await this.authorisations.sweep();
+    await Promise.all([this.authorisations.sweep(), this.held.sweep()]);
     await this.notices.tellDue(NOTICES);
-    return this.tokens.refreshDue(input);
+    const [refreshed] = await Promise.all([this.tokens.refreshDue(input), this.changes.due()]);
+    return refreshed;
   }
 }

@@ -13,6 +13,11 @@ export class ServiceCatalog {
     private readonly egress: Pick<EgressClient, 'checkUrl'>,
   ) {}
 
+  /** The adapter, if it is installed: what was made with it must stay nameable without. */
+  installed(service: string): Adapter | undefined {
+    return this.adapters.get(service);
+  }
+
   /** @throws VaneError `unknown_service`, or `invalid_config` for a service without OAuth */
   oauth(service: string): OAuthService {
     const adapter = this.adapters.get(service);
@@ -27,10 +32,15 @@ export class ServiceCatalog {
     return { adapter, profile: adapter.oauth };
   }
 
-  /** Scopes of an authorisation: those always asked for, those of the service's trigger types, and what the caller adds. */
-  scopes({ adapter, profile }: OAuthService, extra: readonly string[]): string[] {
-    const types = Object.values(adapter.triggerTypes).flatMap((type) => type.scopes);
-    return [...new Set([...profile.baseScopes, ...types, ...extra])];
+  /** Scopes of an authorisation: those always asked for, those of the trigger types named, and further ones. @throws VaneError */
+  scopes({ adapter, profile }: OAuthService, triggerTypes: readonly string[], further: readonly string[]): string[] {
+    const types = triggerTypes.flatMap((name, index) => {
+      if (Object.hasOwn(adapter.triggerTypes, name)) return adapter.triggerTypes[name]!.scopes;
+      throw new VaneError('invalid_config', `${adapter.label} has no trigger type "${name}". It has: ${Object.keys(adapter.triggerTypes).join(', ')}.`, {
+        fields: [{ path: `triggerTypes.${index}`, message: 'is not a trigger type of this service' }],
+      });
+    });
+    return [...new Set([...profile.baseScopes, ...types, ...further])];
   }
 
   /** An integration's overrides of the profile's hosts, checked and without trailing slashes. @throws VaneError */

@@ -13,9 +13,10 @@ export class ConnectionUsesReader {
 
   async of(workspace: string, connectionId: string): Promise<ConnectionUses> {
     const scoped = this.database.forWorkspace(workspace);
-    const [triggerCount, triggers, subscriptions, tombstones, heldRuns] = await Promise.all([
+    const [triggerCount, triggers, types, subscriptions, tombstones, heldRuns] = await Promise.all([
       scoped.trigger.count({ where: { connectionId } }),
       scoped.trigger.findMany({ where: { connectionId }, orderBy: { id: 'asc' }, take: SHOWN, select: { id: true, name: true, service: true, type: true, status: true } }),
+      scoped.trigger.findMany({ where: { connectionId }, distinct: ['service', 'type'], select: { service: true, type: true } }),
       scoped.subscription.count({ where: { connectionId, status: { notIn: ['removing', 'removed'] } } }),
       scoped.subscription.count({ where: { connectionId, status: 'removing' } }),
       this.heldRuns(workspace, connectionId),
@@ -26,12 +27,17 @@ export class ConnectionUsesReader {
         ...trigger,
         type,
         status: status as ConnectionUses['triggers'][number]['status'],
-        scopes: this.plans.installed(service, type)?.scopes ?? [],
+        scopes: this.scopes(service, type),
       })),
+      scopes: [...new Set(types.flatMap(({ service, type }) => this.scopes(service, type)))],
       subscriptions,
       tombstones,
       heldRuns,
     };
+  }
+
+  private scopes(service: string, type: string): string[] {
+    return this.plans.installed(service, type)?.scopes ?? [];
   }
 
   private async heldRuns(workspace: string, connectionId: string): Promise<number> {

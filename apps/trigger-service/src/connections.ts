@@ -43,10 +43,18 @@ export class Connections {
     private readonly clock: Clock,
   ) {}
 
-  /** The connection as it is stored: the service is not asked. Throws not_found, connection_auth_required or unavailable. */
-  async usable(workspace: string, connection: string, call: CallContext): Promise<ConnectionView> {
+  /** The connection as it is stored, if it is the asker's to use: shared, or their own. Throws not_found, forbidden or unavailable. */
+  async own(workspace: string, connection: string, call: CallContext): Promise<ConnectionView> {
     const view = await this.bus.ask(getConnection, { workspace, connection }, call);
-    if (view.status !== 'auth_required') return view;
+    if (view.usable) return view;
+    throw new VaneError('forbidden', 'This connection is private to another member, who alone may use it. Choose another connection, or ask its owner to share it.');
+  }
+
+  /** The asker's to use, and able to work: the service is not asked. Throws as `own`, connection_auth_required or conflict. */
+  async usable(workspace: string, connection: string, call: CallContext): Promise<ConnectionView> {
+    const view = await this.own(workspace, connection, call);
+    if (view.status === 'active') return view;
+    if (view.status === 'disconnecting') throw new VaneError('conflict', 'This connection is being disconnected. Choose another one.');
     throw new VaneError('connection_auth_required', view.reason ?? 'The connection must be authorised again. Connect the account again.');
   }
 

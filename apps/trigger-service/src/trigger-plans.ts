@@ -1,9 +1,9 @@
 import type { AdapterRegistry } from '@vane/adapters';
-import { VaneError, type CallContext } from '@vane/contracts';
-import type { Adapter, JsonObject, Plan, TriggerType } from '@vane/kit';
+import { VaneError, type CallContext, type ConnectionView } from '@vane/contracts';
+import { missingScopes, type Adapter, type JsonObject, type Plan, type TriggerType } from '@vane/kit';
 import type { Connections } from './connections.js';
 
-export type Planned = { adapter: Adapter; type: TriggerType; config: JsonObject; plan: Plan };
+export type Planned = { adapter: Adapter; typeName: string; type: TriggerType; config: JsonObject; plan: Plan };
 
 /** Checks what a member asks for before anything is written: service, type, config, connection. */
 export class TriggerPlans {
@@ -43,12 +43,26 @@ export class TriggerPlans {
     }
     const plan = type.plan(parsed.data as never);
     const resource = type.sharing === 'trigger' ? own : plan.resource;
-    return { adapter, type, config: parsed.data as JsonObject, plan: { ...plan, resource } };
+    return { adapter, typeName, type, config: parsed.data as JsonObject, plan: { ...plan, resource } };
   }
 
-  /** A trigger type with scopes or a remote API works as a connection of the same service, in the same workspace. */
+  /**
+   * Whoever decides which events are heard and what they start works with the account behind the connection, so only who may
+   * use it changes config, runnable or connection of its triggers. @throws VaneError `forbidden` and all that `connection` throws
+   */
+  async change(before: { workspaceId: string; connectionId: string | null }, planned: Planned, input: { config?: unknown; runnableId?: string | undefined }, call: CallContext): Promise<void> {
+    const { workspaceId, connectionId } = before;
+    if (connectionId === null) return;
+    if (input.config !== undefined) await this.connection(planned, workspaceId, connectionId, call);
+    else if (input.runnableId !== undefined) await this.connections.own(workspaceId, connectionId, call);
+  }
+
+  /**
+   * A trigger type with scopes or a remote API works as a connection of the same service, in the same workspace, that is the
+   * asker's to use and was granted those scopes. @throws VaneError
+   */
   async connection(planned: Planned, workspace: string, connectionId: string | null | undefined, call: CallContext): Promise<string | null> {
-    const { adapter, type } = planned;
+    const { adapter, typeName, type } = planned;
     if (!type.remote) {
       if (!connectionId) return null;
       throw new VaneError('invalid_config', `${adapter.label} works without a connection; leave connectionId out.`, {
@@ -66,6 +80,19 @@ export class TriggerPlans {
         fields: [{ path: 'connectionId', message: 'is a connection of another service' }],
       });
     }
+    requireScopes(adapter, typeName, connection);
     return connectionId;
   }
+}
+
+/** Before anything is asked of the service, which would refuse it in words of its own. @throws VaneError `scopes_missing` */
+export function requireScopes({ label, oauth, triggerTypes }: Adapter, typeName: string, { id, scopes }: Pick<ConnectionView, 'id' | 'scopes'>): void {
+  const { label: what, scopes: needed } = triggerTypes[typeName]!;
+  const missing = oauth ? missingScopes(oauth, scopes, needed) : [];
+  if (missing.length === 0) return;
+  throw new VaneError(
+    'scopes_missing',
+    `${label} has not granted this connection ${missing.join(', ')}, which "${what}" needs. Ask for it with POST .../connections/${id}/reconnect and {"triggerTypes": ["${typeName}"]}, and open the URL in the answer in a browser.`,
+    { fields: [{ path: 'connectionId', message: `lacks ${missing.join(', ')}` }] },
+  );
 }

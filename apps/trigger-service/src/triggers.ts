@@ -84,6 +84,7 @@ export class Triggers {
     const before = await this.find(input.workspace, input.trigger);
     if (before.version !== input.ifMatch) throw changed(before.version);
     const planned = this.plans.plan(before.service, before.type, (input.config ?? before.config) as JsonObject, before.id);
+    await this.plans.change(before, planned, input, call);
     refuseOtherSecret(planned.type, before.want as JsonObject, planned.plan.want);
     const move = planned.plan.resource !== before.feed.resource;
     await this.feeds.prepare(before.workspaceId);
@@ -155,6 +156,7 @@ export class Triggers {
       return { state: 'not_applicable', message: `${adapter.label} keeps nothing of ours: the sender was set up by hand.`, ...nothing };
     }
     if (subscription.externalId === null) return { state: 'missing', message: 'Nothing is registered there yet.', ...nothing };
+    await this.connections.own(row.workspaceId, row.connectionId ?? '', call);
     try {
       const http = await this.connections.http(adapter, row.workspaceId, row.connectionId ?? '', call);
       const remote = await type.remote.get(http, subscription.resource, subscription.externalId);

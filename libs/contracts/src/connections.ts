@@ -1,88 +1,9 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { done, id, ifMatch, instant, label, page, pageQuery, ref, slug, text, webUrl } from './scalars.js';
+import { done, id, ifMatch, instant, label, page, pageQuery, ref, secretText, shownSecret, slug, text, webUrl } from './scalars.js';
 
 /** Hosts of a service's profile by their name in the adapter (`api`, `web`, `base`), as absolute URLs. */
 export const hosts = z.record(z.string(), webUrl());
-
-export const integrationView = z
-  .object({
-    id: id('integration'),
-    service: slug,
-    name: label,
-    clientId: z.string(),
-    hosts,
-    redirectUri: z.string().describe('Enter this as redirect or callback URL at the service'),
-    createdAt: instant,
-    version: z.number().int(),
-  })
-  .meta({ id: 'Integration' });
-export type IntegrationView = z.infer<typeof integrationView>;
-
-const integrationFields = {
-  name: label,
-  clientId: text().min(1).max(500),
-  clientSecret: text().min(1).max(2000),
-  hosts: hosts.describe('Overrides of the hosts in the service profile, for self-hosted and enterprise installations').default({}),
-};
-
-export const createIntegration = defineOperation({
-  name: 'integrations.create',
-  owner: 'oauth-service',
-  summary: 'Enter the OAuth client of a service',
-  access: 'admin',
-  http: { method: 'POST', path: '/workspaces/{workspace}/integrations', status: 201 },
-  input: z.object({ workspace: ref, service: slug, ...integrationFields }),
-  output: integrationView,
-});
-
-export const listIntegrations = defineOperation({
-  name: 'integrations.list',
-  owner: 'oauth-service',
-  summary: 'List integrations',
-  access: 'operator',
-  http: { method: 'GET', path: '/workspaces/{workspace}/integrations' },
-  input: z.object({ workspace: ref, ...pageQuery }),
-  output: page(integrationView),
-});
-
-export const getIntegration = defineOperation({
-  name: 'integrations.get',
-  owner: 'oauth-service',
-  summary: 'Read an integration',
-  access: 'operator',
-  http: { method: 'GET', path: '/workspaces/{workspace}/integrations/{integration}' },
-  input: z.object({ workspace: ref, integration: ref }),
-  output: integrationView,
-});
-
-export const updateIntegration = defineOperation({
-  name: 'integrations.update',
-  owner: 'oauth-service',
-  summary: 'Change an integration; what is left out stays; after other hosts its connections must be authorised again',
-  access: 'admin',
-  http: { method: 'PATCH', path: '/workspaces/{workspace}/integrations/{integration}', ifMatch: true },
-  input: z.object({
-    workspace: ref,
-    integration: ref,
-    ifMatch,
-    name: label.optional(),
-    clientId: integrationFields.clientId.optional(),
-    clientSecret: integrationFields.clientSecret.optional(),
-    hosts: hosts.optional(),
-  }),
-  output: integrationView,
-});
-
-export const deleteIntegration = defineOperation({
-  name: 'integrations.delete',
-  owner: 'oauth-service',
-  summary: 'Delete an integration that no connection uses',
-  access: 'admin',
-  http: { method: 'DELETE', path: '/workspaces/{workspace}/integrations/{integration}' },
-  input: z.object({ workspace: ref, integration: ref }),
-  output: done,
-});
 
 export const CONNECTION_STATUSES = ['active', 'auth_required', 'disconnecting'] as const;
 
@@ -91,17 +12,32 @@ export const connectionView = z
     id: id('connection'),
     service: slug,
     integrationId: id('integration'),
+    name: z.string().nullable().describe('What people call it; null: by the label of its account'),
     accountId: z.string().describe('Identity of the account at the service'),
     accountLabel: z.string(),
+    private: z.boolean().describe('True when its owner alone may use it'),
+    ownerId: id('user').nullable().describe('Whose it is; null when it is shared with the workspace'),
+    usable: z.boolean().describe('Whether you may use it: it is shared, or yours'),
     scopes: z.array(z.string()).describe('Scopes the service granted'),
     status: z.enum(CONNECTION_STATUSES),
+    statusSince: instant,
+    reasonCode: z.string().nullable().describe('Why authorisation is required, as a code'),
     reason: z.string().nullable().describe('Why authorisation is required, in the words of the service'),
     expiresAt: instant.nullable().describe('When the access token expires; null when the service named no time'),
     createdAt: instant,
     updatedAt: instant,
+    version: z.number().int().describe('Send as If-Match to change the connection'),
   })
   .meta({ id: 'Connection' });
 export type ConnectionView = z.infer<typeof connectionView>;
+
+const startedAuthorisation = z.object({ url: shownSecret(), expiresAt: instant }).meta({ id: 'Authorisation' });
+
+/** What to ask the service for beside what is always needed. */
+const askedScopes = {
+  triggerTypes: z.array(slug).max(50).default([]).describe('Trigger types whose scopes to ask for'),
+  scopes: z.array(text().min(1).max(200)).max(50).default([]).describe('Further scopes to ask for'),
+};
 
 export const authorizeConnection = defineOperation({
   name: 'connections.authorize',
@@ -112,9 +48,30 @@ export const authorizeConnection = defineOperation({
   input: z.object({
     workspace: ref,
     integration: ref,
-    scopes: z.array(text().min(1).max(200)).max(50).default([]).describe('Scopes beyond those every trigger of the service needs'),
+    ...askedScopes,
+    private: z.boolean().default(false).describe('Only you may use it, not the whole workspace'),
   }),
-  output: z.object({ url: z.url(), expiresAt: instant }).meta({ id: 'Authorisation' }),
+  output: startedAuthorisation,
+});
+
+export const reconnectConnection = defineOperation({
+  name: 'connections.reconnect',
+  owner: 'oauth-service',
+  summary: 'Start to authorise a connection anew, with the scopes that its triggers need and those asked for: open the URL in a browser',
+  access: 'editor',
+  http: { method: 'POST', path: '/workspaces/{workspace}/connections/{connection}/reconnect', status: 201, revealsSecret: ['url'] },
+  input: z.object({ workspace: ref, connection: ref, ...askedScopes }),
+  output: startedAuthorisation,
+});
+
+export const updateConnection = defineOperation({
+  name: 'connections.update',
+  owner: 'oauth-service',
+  summary: 'Rename a connection, share it with the workspace, or make it yours alone while no trigger uses it',
+  access: 'editor',
+  http: { method: 'PATCH', path: '/workspaces/{workspace}/connections/{connection}', ifMatch: true },
+  input: z.object({ workspace: ref, connection: ref, ifMatch, name: label.nullable().optional(), private: z.boolean().optional() }),
+  output: connectionView,
 });
 
 export const listConnections = defineOperation({
@@ -147,6 +104,28 @@ export const deleteConnection = defineOperation({
   output: done,
 });
 
+/** What the page says that a browser shows before anything is done. */
+export const describeAuthorisation = defineOperation({
+  name: 'authorisations.describe',
+  owner: 'oauth-service',
+  summary: 'Who asks for which access',
+  access: 'internal',
+  input: z.object({ ticket: secretText() }),
+  output: z.object({
+    actorId: z.string(),
+    actorLabel: z.string(),
+    workspace: z.string(),
+    service: z.string(),
+    /** Of the service's page that the browser goes on to. */
+    host: z.string(),
+    scopes: z.array(z.string()),
+    private: z.boolean(),
+    /** The account whose connection is authorised anew; null for a new connection. */
+    reconnects: z.string().nullable(),
+  }),
+});
+export type AuthorisationDescription = z.infer<typeof describeAuthorisation.output>;
+
 /** First hop of the browser: binds it to the authorisation by a cookie and sends it on to the service. */
 export const startAuthorisation = defineOperation({
   name: 'authorisations.start',
@@ -154,9 +133,13 @@ export const startAuthorisation = defineOperation({
   summary: 'Bind a browser to an authorisation',
   access: 'internal',
   mutates: true,
-  input: z.object({ ticket: text() }),
-  output: z.object({ location: z.string(), browserToken: z.string(), maxAgeSeconds: z.number().int() }),
+  input: z.object({ ticket: secretText() }),
+  output: z.object({ location: shownSecret(), browserToken: shownSecret(), maxAgeSeconds: z.number().int() }),
 });
+
+/** How a new grant differs from what the connection was made with, and what that breaks. */
+const grantFinding = z.object({ kind: z.enum(['account', 'scopes']), message: z.string() });
+export type GrantFinding = z.infer<typeof grantFinding>;
 
 /** Last hop of the browser: the service sends it back with a code or an error. */
 export const finishAuthorisation = defineOperation({
@@ -168,10 +151,37 @@ export const finishAuthorisation = defineOperation({
   deadlineMs: 30_000,
   input: z.object({
     /** The query string of the callback as received, without `?`. */
-    query: text().max(8000),
-    browserToken: text().nullable(),
+    query: secretText().max(8000),
+    browserToken: secretText().nullable(),
   }),
+  output: z.discriminatedUnion('outcome', [
+    z.object({ outcome: z.literal('connected'), connection: connectionView }),
+    z.object({ outcome: z.literal('differs'), connection: connectionView, findings: z.array(grantFinding), maxAgeSeconds: z.number().int() }),
+  ]),
+});
+
+const heldGrant = z.object({ state: secretText().max(200), browserToken: secretText().nullable() });
+
+/** The person has read what the new grant would break, and takes it. */
+export const confirmAuthorisation = defineOperation({
+  name: 'authorisations.confirm',
+  owner: 'oauth-service',
+  summary: 'Store a grant that differs from what the connection was made with',
+  access: 'internal',
+  mutates: true,
+  input: heldGrant,
   output: connectionView,
+});
+
+/** The person leaves the connection as it is. */
+export const discardAuthorisation = defineOperation({
+  name: 'authorisations.discard',
+  owner: 'oauth-service',
+  summary: 'Forget a grant that differs from what the connection was made with',
+  access: 'internal',
+  mutates: true,
+  input: heldGrant,
+  output: done,
 });
 
 /** Hands out a usable access token; only Vane's own apps ask, and only over the bus. */
@@ -188,7 +198,7 @@ export const getAccessToken = defineOperation({
     rejectedGeneration: z.number().int().optional(),
   }),
   output: z.object({
-    accessToken: z.string(),
+    accessToken: shownSecret(),
     tokenType: z.string(),
     generation: z.number().int(),
     expiresAt: instant.nullable(),

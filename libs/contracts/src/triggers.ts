@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
-import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, slug, text } from './scalars.js';
+import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, secretText, shownSecret, slug } from './scalars.js';
 
 export const SUBSCRIPTION_STATUSES = ['pending', 'active', 'degraded', 'missing', 'auth_required', 'removing', 'removed'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
@@ -22,6 +22,12 @@ export const subscriptionView = z
     verified: z.boolean().describe('False when whoever knows the URL can post'),
     attempts: z.number().int().describe('Tries since the last success'),
     nextAttemptAt: instant.nullable(),
+    secretRotation: z
+      .object({
+        state: z.enum(['applying', 'overlap']).describe('applying: the service has not confirmed the new secret; overlap: it has, and the old one is still accepted'),
+        oldAcceptedUntil: instant.nullable().describe('Until when the old secret is accepted; null while the service has not confirmed the new one'),
+      })
+      .nullable(),
     tombstone: z.boolean().describe('Removed here, removal at the service still owed'),
     history: z.array(z.object({ at: instant, status: z.string(), reason: reason.nullable() })),
   })
@@ -42,7 +48,7 @@ export const triggerView = z
     runnableId: id('runnable').nullable(),
     status: z.enum(TRIGGER_STATUSES),
     statusReason: reason.nullable(),
-    callbackUrl: z.string().describe('Where the service posts; its last part is a credential'),
+    callbackUrl: shownSecret().describe('Where the service posts; its last part is a credential'),
     subscription: subscriptionView.nullable(),
     createdAt: instant,
     updatedAt: instant,
@@ -56,7 +62,7 @@ export const providerView = z
   .object({
     state: z.enum(['present', 'missing', 'unknown', 'not_applicable']),
     message: z.string().nullable(),
-    callbackUrl: z.string().nullable(),
+    callbackUrl: shownSecret().nullable(),
     active: z.boolean().nullable(),
     fields: jsonObject.nullable(),
   })
@@ -90,7 +96,7 @@ export const createTrigger = defineOperation({
     connectionId: ref.nullish(),
     config: jsonObject.default({}),
     runnableId: ref,
-    secret: text()
+    secret: secretText()
       .min(16)
       .max(500)
       .optional()
@@ -99,7 +105,7 @@ export const createTrigger = defineOperation({
   }),
   output: triggerView
     .extend({
-      secret: z.string().nullable().describe('For services without an API: the secret to enter there, shown this once'),
+      secret: shownSecret().nullable().describe('For services without an API: the secret to enter there, shown this once'),
     })
     .meta({ id: 'CreatedTrigger' }),
 });
@@ -247,6 +253,8 @@ export const getConnectionUses = defineOperation({
     triggerCount: z.number().int(),
     /** The oldest 100; `scopes` are those that its trigger type needs. */
     triggers: z.array(z.object({ id: id('trigger'), name: label, type: slug, status: z.enum(TRIGGER_STATUSES), scopes: z.array(z.string()) })),
+    /** Those that any of its triggers needs. */
+    scopes: z.array(z.string()),
     /** Objects that the service holds for us, without those whose removal is owed. */
     subscriptions: z.number().int(),
     /** Removals that the service still owes us. */
@@ -255,3 +263,18 @@ export const getConnectionUses = defineOperation({
   }),
 });
 export type ConnectionUses = z.infer<typeof getConnectionUses.output>;
+
+/** Asked by oauth-service when another account has taken over a connection, until none is busy; a repeat does no harm. */
+export const reapplySubscriptions = defineOperation({
+  name: 'subscriptions.reapply',
+  owner: 'trigger-service',
+  summary: 'Tell the service anew what is wanted of it, as the account that the connection works as now',
+  access: 'internal',
+  mutates: true,
+  input: z.object({ workspace: ref, connection: ref }),
+  output: z.object({
+    due: z.number().int(),
+    /** Being changed at this moment, maybe still as the account before. */
+    busy: z.number().int(),
+  }),
+});

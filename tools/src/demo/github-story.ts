@@ -84,7 +84,7 @@ async function hookGoesWithTrigger(
 /** Opens Vane's start URL and presses the button of octocat on GitHub's page. */
 function connectOctocat(workspace: DemoWorkspace, integration: string) {
   const browser = new Browser();
-  return workspace.connect(integration, browser, async (page) => {
+  return workspace.connect(integration, ['repository'], browser, async (page) => {
     const form = formsOf(page.html).find(({ fields }) => fields['login'] === GITHUB_LOGIN);
     if (!form) throw new Error(`The page at ${new URL(page.url).pathname} has no button of ${GITHUB_LOGIN} (HTTP ${page.status}).`);
     return browser.submit(page, form);

@@ -22,7 +22,7 @@ export async function nextcloudStory(
     workspace.integration({ service: 'nextcloud', name: 'Nextcloud (stand-in)', ...NEXTCLOUD_CLIENT, hosts: { base: address } }),
   ({ redirectUri }) => `redirect URI ${redirectUri}`);
   const nextcloud = await steps.step('Nextcloud: start its stand-in, with that OAuth client', () => start(integration.redirectUri), ({ url }) => url);
-  const connection = await steps.step('Nextcloud: connect an account in the browser', () => workspace.connect(integration.id, new Browser()),
+  const connection = await steps.step('Nextcloud: connect an account in the browser', () => workspace.connect(integration.id, ['event'], new Browser()),
     ({ accountLabel }) => accountLabel);
   const script = await steps.step('Nextcloud: write a script', () => workspace.script('Note new files', SCRIPT));
   const trigger = await steps.step('Nextcloud: create a trigger', () => workspace.trigger({

@@ -3,7 +3,7 @@ import {
   listRuns, replayRun, type ConnectionView, type EventView, type InputOf, type IntegrationView, type OutputOf, type RunStatus,
 } from '@vane/contracts';
 import { ApiClient, eventually } from '@vane/testing';
-import type { Browser, Page } from './browser.js';
+import { formsOf, type Browser, type Page } from './browser.js';
 
 export type FinishedRun = OutputOf<typeof getRun>;
 export type Trigger = OutputOf<typeof createTrigger>;
@@ -29,9 +29,14 @@ export class DemoWorkspace {
   }
 
   /** Goes through the authorisation as a person would. `consent` does what the service's own pages ask for. */
-  async connect(integration: string, browser: Browser, consent: (page: Page) => Promise<Page> = async (page) => page): Promise<ConnectionView> {
-    const { url } = await this.api.call(authorizeConnection, { workspace: this.id, integration });
-    const last = await consent(await browser.open(url));
+  async connect(
+    integration: string, triggerTypes: string[], browser: Browser, consent: (page: Page) => Promise<Page> = async (page) => page,
+  ): Promise<ConnectionView> {
+    const { url } = await this.api.call(authorizeConnection, { workspace: this.id, integration, triggerTypes });
+    const question = await browser.open(url);
+    const [goOn] = formsOf(question.html);
+    if (!goOn) throw new Error(`The start link opens a page without a button (HTTP ${question.status}).`);
+    const last = await consent(await browser.submit(question, goOn));
     if (last.status !== 200) {
       const words = last.html.replace(/<style[\s\S]*?<\/style>/g, '').replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ').trim();
       throw new Error(`The browser ended at ${new URL(last.url).pathname} with ${last.status}: ${words.slice(0, 300)}`);

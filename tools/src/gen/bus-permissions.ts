@@ -1,4 +1,7 @@
-import { APPS, reapplySubscriptions, discardAuthorisation, describeAuthorisation, confirmAuthorisation, connectionChanged, finishAuthorisation, getAccessToken, getConnection, getConnectionUses, OPERATIONS, postNotification, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal } from '@vane/contracts';
+import {
+  APPS, confirmAuthorisation, connectionChanged, describeAuthorisation, discardAuthorisation, finishAuthorisation, getAccessToken, getConnection, getConnectionUses,
+  OPERATIONS, postNotification, reapplySubscriptions, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal,
+} from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
 
 type Needs = { asks: readonly Operation[]; tells: readonly Signal[]; hears: readonly Signal[]; jetstream: 'writes' | 'reads' | 'no' };
@@ -16,7 +19,10 @@ const scheduled = SCHEDULES.map(({ name }) => {
  */
 const NEEDS: Record<AppName, Needs> = {
   'api-gateway': {
-    asks: [...OPERATIONS.filter((operation) => operation.http !== undefined && operation.http.csvOf === undefined), describeAuthorisation, startAuthorisation, finishAuthorisation, confirmAuthorisation, discardAuthorisation],
+    asks: [
+      ...OPERATIONS.filter((operation) => operation.http !== undefined && operation.http.csvOf === undefined),
+      describeAuthorisation, startAuthorisation, finishAuthorisation, confirmAuthorisation, discardAuthorisation,
+    ],
     tells: [], hears: [], jetstream: 'no',
   },
   'oauth-service': { asks: [getConnectionUses, reapplySubscriptions, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
+import { confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
 import { startTestGateway, type TestGateway } from '../fixtures/test-gateway.js';
 import { cookieName } from './cookie.js';
 
@@ -18,18 +18,75 @@ beforeEach(() => {
   for (const each of [gateway, secure]) {
     each.responders.reset();
     each.responders.answer(startAuthorisation, () => ({ location: 'https://service.example/authorize?state=abc', browserToken: 'b=1; x', maxAgeSeconds: 600 }));
-    each.responders.answer(finishAuthorisation, () => ({ id: 'con_1', service: 'some-service', accountId: '7', accountLabel: '<b>Ann</b> & "co"', status: 'active', scopes: ['all'] }));
+    each.responders.answer(describeAuthorisation, () => described);
+    each.responders.answer(finishAuthorisation, () => ({ outcome: 'connected', connection }));
   }
 });
 
+const connection = { id: 'con_1', service: 'some-service', accountId: '7', accountLabel: '<b>Ann</b> & "co"', status: 'active', scopes: ['all'] };
+const described = {
+  actorId: 'usr_1', actorLabel: 'bob@example.com', workspace: 'R<i>D', service: 'Some service', host: 'service.example', scopes: ['read:all'], private: false, reconnects: null,
+};
 const refuse = (code: 'oauth_denied' | 'unavailable' | 'oauth_state_invalid') => () => {
   throw new VaneError(code, `It <went> wrong: ${code}.`);
 };
 
+describe('the start link', () => {
+  const open = (headers: Record<string, string> = {}) => gateway.send('GET', '/oauth/start/the-ticket', { headers });
+
+  test('shows who asks for what, and does nothing', async () => {
+    const reply = await open();
+    expect(reply.status).toBe(200);
+    for (const words of ['bob@example.com', 'R&lt;i&gt;D', 'Some service', 'service.example', 'read:all', 'shared', '<form method="post" action="the-ticket">']) {
+      expect(reply.text).toContain(words);
+    }
+    expect(reply.headers.get('set-cookie')).toBeNull();
+    expect(gateway.responders.asked.map(({ operation }) => operation)).toEqual([describeAuthorisation.name]);
+  });
+
+  test('says so when the connection will be private, or is made anew', async () => {
+    gateway.responders.answer(describeAuthorisation, () => ({ ...described, private: true, reconnects: 'octo<cat' }));
+    const { text } = await open();
+    expect(text).toContain('bob@example.com alone may use it');
+    expect(text).toContain('the connection to octo&lt;cat at Some service');
+  });
+
+  test('lets its form go to the service and nobody frame it, and lets the browser name its origin', async () => {
+    const { headers } = await open();
+    expect(headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' https: http:");
+    expect(headers.get('referrer-policy')).toBe('same-origin');
+    expect(headers.get('x-frame-options')).toBe('DENY');
+    expect(headers.get('cache-control')).toBe('no-store');
+  });
+
+  test('tells the same in JSON, without the id of who asks', async () => {
+    const { actorId: _, ...shown } = described;
+    expect((await open({ accept: 'application/json' })).json).toEqual(shown);
+  });
+
+  test('that is not known says so', async () => {
+    gateway.responders.answer(describeAuthorisation, refuse('oauth_state_invalid'));
+    expect(await open()).toMatchObject({ status: 400, text: expect.stringContaining('It &lt;went&gt; wrong') });
+  });
+
+  test('is not opened by a look at its headers', async () => {
+    expect((await gateway.send('HEAD', '/oauth/start/the-ticket')).status).toBe(405);
+    expect(gateway.responders.asked).toEqual([]);
+  });
+});
+
 describe('the start of an authorisation', () => {
-  test('binds the browser by a cookie and sends it on', async () => {
-    const reply = await gateway.send('GET', '/oauth/start/the-ticket');
-    expect(reply.status).toBe(302);
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const press = (headers: Record<string, string> = form, body: unknown = '') => gateway.send('POST', '/oauth/start/the-ticket', { headers, body });
+
+  test.each([
+    ['the empty form of the page', form, ''],
+    ['the same with what browsers add', { ...form, origin: 'http://127.0.0.1', 'sec-fetch-site': 'same-origin' }, ''],
+    ['no body', {}, undefined],
+    ['a JSON body', { accept: 'application/json' }, {}],
+  ] as [string, Record<string, string>, unknown][])('posted with %s binds the browser by a cookie and sends it on', async (_what, headers, body) => {
+    const reply = await press(headers, body);
+    expect(reply.status).toBe(303);
     expect(reply.headers.get('location')).toBe('https://service.example/authorize?state=abc');
     expect(reply.headers.get('set-cookie')).toBe(`${cookieName({ state: 'abc', https: false })}=b%3D1%3B%20x; Path=/oauth; Max-Age=600; HttpOnly; SameSite=Lax`);
     expect(reply.headers.get('referrer-policy')).toBe('no-referrer');
@@ -37,22 +94,34 @@ describe('the start of an authorisation', () => {
     expect(gateway.responders.askedOf(startAuthorisation)).toMatchObject([{ input: { ticket: 'the-ticket' }, call: { actor: { kind: 'anonymous' } } }]);
   });
 
+  test.each([
+    ['another origin', { origin: 'https://evil.example' }],
+    ['no origin that is told', { origin: 'null' }],
+    ['another site', { 'sec-fetch-site': 'cross-site' }],
+    ['a sibling of our origin', { origin: 'http://127.0.0.1', 'sec-fetch-site': 'same-site' }],
+  ])('that a page of %s posts is refused, and uses no ticket', async (_what, headers) => {
+    const reply = await press({ ...form, ...headers });
+    expect(reply.status).toBe(403);
+    expect(reply.headers.get('set-cookie')).toBeNull();
+    expect(gateway.responders.asked).toEqual([]);
+  });
+
   test('sets a Secure cookie and asks for https from then on where the API is reached over https', async () => {
-    const { headers } = await secure.send('GET', '/oauth/start/the-ticket');
+    const { headers } = await secure.send('POST', '/oauth/start/the-ticket', { headers: { origin: 'https://vane.example' } });
     expect(headers.get('set-cookie')).toMatch(/^__Secure-.*; Secure$/);
     expect(headers.get('strict-transport-security')).toMatch(/^max-age=/);
   });
 
   test('says so on a page when the ticket is not known, and ends no other authorisation', async () => {
     gateway.responders.answer(startAuthorisation, refuse('oauth_state_invalid'));
-    const reply = await gateway.send('GET', '/oauth/start/used-up');
+    const reply = await press();
     expect(reply).toMatchObject({ status: 400, text: expect.stringContaining('It &lt;went&gt; wrong') });
     expect(reply.headers.get('set-cookie')).toBeNull();
   });
 
-  test('is not made by a look at its headers', async () => {
-    expect((await gateway.send('HEAD', '/oauth/start/the-ticket')).status).toBe(405);
-    expect(gateway.responders.asked).toEqual([]);
+  test('is the one place that takes a form: the API does not', async () => {
+    const reply = await gateway.send('POST', '/api/v1/workspaces', { headers: form, body: 'name=x', token: gateway.superadmin });
+    expect(reply.status).toBe(415);
   });
 });
 
@@ -115,5 +184,57 @@ describe('the callback', () => {
   test('refuses a query that is longer than any service sends', async () => {
     expect((await call({}, `?code=${'x'.repeat(8_000)}`)).status).toBe(400);
     expect(gateway.responders.asked).toEqual([]);
+  });
+});
+
+describe('a grant that differs', () => {
+  const name = cookieName({ state: 'c?d', https: false });
+  const findings = [{ kind: 'account', message: 'It works as <old>.' }, { kind: 'scopes', message: '"a" stops.' }];
+  const form = { cookie: `${name}=own`, 'content-type': 'application/x-www-form-urlencoded' };
+  const callback = (headers: Record<string, string> = {}) => gateway.send('GET', '/oauth/callback?code=a&state=c?d', { headers: { cookie: `${name}=own`, ...headers } });
+
+  beforeEach(() => {
+    gateway.responders.answer(finishAuthorisation, () => ({ outcome: 'differs', connection, findings, maxAgeSeconds: 600 }));
+    gateway.responders.answer(confirmAuthorisation, () => connection);
+    gateway.responders.answer(discardAuthorisation, () => ({ ok: true }));
+  });
+
+  test('is put to the person on a page, who keeps the cookie to answer with', async () => {
+    const reply = await callback();
+    expect(reply.status).toBe(200);
+    for (const words of ['It works as &lt;old&gt;.', '&quot;a&quot; stops.', 'name="state" value="c?d"', 'formaction="confirm"', 'formaction="discard"']) expect(reply.text).toContain(words);
+    expect(reply.headers.get('set-cookie')).toBe(`${name}=own; Path=/oauth; Max-Age=600; HttpOnly; SameSite=Lax`);
+    expect(reply.headers.get('content-security-policy')).toContain("form-action 'self'");
+  });
+
+  test('is told in JSON as a conflict with one field per difference', async () => {
+    const reply = await callback({ accept: 'application/json' });
+    expect(reply).toMatchObject({ status: 409, json: { code: 'confirmation_required', fields: [{ path: 'account', message: 'It works as <old>.' }, { path: 'scopes' }] } });
+    expect(reply.headers.get('set-cookie')).toMatch(/Max-Age=600/);
+  });
+
+  test('is taken by the form of the page, with the cookie, which then ends', async () => {
+    const reply = await gateway.send('POST', '/oauth/confirm', { headers: form, body: 'state=c%3Fd' });
+    expect(reply).toMatchObject({ status: 200, text: expect.stringContaining('is connected') });
+    expect(gateway.responders.askedOf(confirmAuthorisation)).toMatchObject([{ input: { state: 'c?d', browserToken: 'own' } }]);
+    expect(reply.headers.get('set-cookie')).toMatch(/Max-Age=0/);
+  });
+
+  test('is discarded in the same way', async () => {
+    const reply = await gateway.send('POST', '/oauth/discard', { headers: { cookie: `${name}=own`, accept: 'application/json' }, body: { state: 'c?d' } });
+    expect(reply).toMatchObject({ status: 200, json: { ok: true } });
+    expect(gateway.responders.askedOf(discardAuthorisation)).toMatchObject([{ input: { state: 'c?d', browserToken: 'own' } }]);
+  });
+
+  test.each(['confirm', 'discard'])('is not decided (%s) by a page of another origin', async (decision) => {
+    const reply = await gateway.send('POST', `/oauth/${decision}`, { headers: { ...form, origin: 'https://evil.example' }, body: 'state=c%3Fd' });
+    expect([reply.status, reply.headers.get('set-cookie')]).toEqual([403, null]);
+    expect(gateway.responders.asked).toEqual([]);
+  });
+
+  test('can be decided again after an outage', async () => {
+    gateway.responders.answer(confirmAuthorisation, refuse('unavailable'));
+    const reply = await gateway.send('POST', '/oauth/confirm', { headers: form, body: 'state=c%3Fd' });
+    expect([reply.status, reply.headers.get('set-cookie')]).toEqual([503, null]);
   });
 });

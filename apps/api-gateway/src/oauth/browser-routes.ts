@@ -1,70 +1,122 @@
-import { finishAuthorisation, startAuthorisation, type CallContext, type ConnectionView, type Operation, type OutputOf } from '@vane/contracts';
+import {
+  confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError, type CallContext,
+  type ConnectionView, type GrantFinding, type Operation, type OutputOf,
+} from '@vane/contracts';
 import { parseInput, type Bus, type Logger } from '@vane/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { callersError, sendAnswer } from '../http/gate.js';
 import { errorHeaders, problemAnswer } from '../http/problem.js';
 import { clearedCookie, cookieName, readCookie, setCookie } from './cookie.js';
-import { errorPage, successPage, wantsJson } from './pages.js';
+import { fieldOf, readForms, requireOwnPage } from './forms.js';
+import { differencePage, discardedPage, errorPage, startPage, successPage, wantsJson } from './pages.js';
 
-export type BrowserDependencies = { bus: Bus; logger: Logger; https: boolean };
+/** `origin`: of the gateway as browsers see it. */
+export type BrowserDependencies = { bus: Bus; logger: Logger; https: boolean; origin: string };
+
+type Exchange = { request: FastifyRequest; reply: FastifyReply };
+type Work = (exchange: Exchange, dependencies: BrowserDependencies) => Promise<FastifyReply>;
+/** Which authorisation a request belongs to; null when it does not say. */
+type StateOf = (request: FastifyRequest) => string | null;
 
 /**
- * The two hops of a browser that connects an account. They carry no API token: the ticket in the start URL, and then the
- * cookie together with the state in the callback, are the proof. Their URLs hold credentials and are never logged.
+ * The hops of a browser that connects an account. They carry no API token: the ticket in the start URL, and then the cookie
+ * together with the state, are the proof. Their URLs hold credentials and are never logged. A start URL does nothing before
+ * a person has seen who asks for what and pressed the button: else a link could attach the account of whoever follows it to
+ * a stranger's workspace (https://www.rfc-editor.org/rfc/rfc9700#section-4.7).
  */
-export function addBrowserRoutes(scope: FastifyInstance, dependencies: BrowserDependencies): void {
-  // No HEAD: a link preview would use up what works only once.
-  scope.get('/oauth/start/:ticket', {
-    exposeHeadRoute: false,
-    config: { operation: startAuthorisation.name },
-    handler: (request, reply) => answerWith(request, reply, dependencies, { ends: false, work: () => start(request, reply, dependencies) }),
-  });
-  scope.get('/oauth/callback', {
-    exposeHeadRoute: false,
-    config: { operation: finishAuthorisation.name },
-    handler: (request, reply) => answerWith(request, reply, dependencies, { ends: true, work: () => finish(request, reply, dependencies) }),
+export async function addBrowserRoutes(parent: FastifyInstance, dependencies: BrowserDependencies): Promise<void> {
+  await parent.register(async (scope) => {
+    readForms(scope);
+    // No HEAD: a callback that a link preview opened would use up what works only once.
+    const route = (method: 'GET' | 'POST', url: string, operation: Operation, work: Work, stateOf: StateOf = () => null) =>
+      scope.route({
+        method, url, exposeHeadRoute: false, config: { operation: operation.name },
+        handler: (request, reply) => answerWith({ request, reply }, dependencies, work, stateOf),
+      });
+    route('GET', '/oauth/start/:ticket', describeAuthorisation, describe);
+    route('POST', '/oauth/start/:ticket', startAuthorisation, start);
+    route('GET', '/oauth/callback', finishAuthorisation, finish, stateInQuery);
+    route('POST', '/oauth/confirm', confirmAuthorisation, confirm, stateInBody);
+    route('POST', '/oauth/discard', discardAuthorisation, discard, stateInBody);
   });
 }
 
-async function start(request: FastifyRequest, reply: FastifyReply, { bus, https }: BrowserDependencies): Promise<FastifyReply> {
+const describe: Work = async ({ request, reply }, { bus }) => {
+  const { ticket } = request.params as { ticket: string };
+  const asked = await ask(bus, describeAuthorisation, { ticket }, request);
+  const { actorId: _, ...shownToAnyone } = asked;
+  return wantsJson(request.headers.accept) ? reply.send(shownToAnyone) : sendForm(reply, startPage(asked, ticket));
+};
+
+const start: Work = async ({ request, reply }, { bus, https, origin }) => {
+  requireOwnPage(request, origin);
   const { ticket } = request.params as { ticket: string };
   const { location, browserToken, maxAgeSeconds } = await ask(bus, startAuthorisation, { ticket }, request);
   const state = new URL(location).searchParams.get('state');
   if (state === null) throw new Error('An authorisation was started without a state.');
   reply.header('set-cookie', setCookie(browserToken, { state, maxAgeSeconds, https }));
-  return reply.redirect(location, 302);
+  return reply.redirect(location, 303);
+};
+
+const finish: Work = async ({ request, reply }, { bus, https }) => {
+  const state = stateInQuery(request);
+  const browserToken = browserTokenOf(request, state, https);
+  const answer = await ask(bus, finishAuthorisation, { query: queryOf(request), browserToken }, request);
+  if (answer.outcome === 'connected') return sendConnected({ request, reply }, answer.connection, state, https);
+  // The browser needs its cookie again to decide.
+  const { maxAgeSeconds, connection, findings } = answer;
+  reply.header('set-cookie', setCookie(browserToken!, { state: state!, maxAgeSeconds, https }));
+  if (!wantsJson(request.headers.accept)) return sendForm(reply, differencePage(connection, findings, state!));
+  return sendAnswer(reply, problemAnswer(undecided(findings), request.correlationId));
+};
+
+const confirm: Work = async ({ request, reply }, { bus, https, origin }) => {
+  requireOwnPage(request, origin);
+  const state = stateInBody(request);
+  const browserToken = browserTokenOf(request, state, https);
+  const connection = await ask(bus, confirmAuthorisation, { state: state ?? '', browserToken }, request);
+  return sendConnected({ request, reply }, connection, state, https);
+};
+
+const discard: Work = async ({ request, reply }, { bus, https, origin }) => {
+  requireOwnPage(request, origin);
+  const state = stateInBody(request);
+  const done = await ask(bus, discardAuthorisation, { state: state ?? '', browserToken: browserTokenOf(request, state, https) }, request);
+  reply.header('set-cookie', clearedCookie({ state: state!, https }));
+  return wantsJson(request.headers.accept) ? reply.send(done) : sendPage(reply, 200, discardedPage());
+};
+
+function sendConnected({ request, reply }: Exchange, connection: ConnectionView, state: string | null, https: boolean): FastifyReply {
+  if (state !== null) reply.header('set-cookie', clearedCookie({ state, https }));
+  return wantsJson(request.headers.accept) ? reply.send({ connection: shown(connection) }) : sendPage(reply, 200, successPage(connection));
 }
 
-async function finish(request: FastifyRequest, reply: FastifyReply, { bus, https }: BrowserDependencies): Promise<FastifyReply> {
-  const query = queryOf(request);
-  const state = stateOf(request);
-  const browserToken = state === null ? null : readCookie(request.headers.cookie, cookieName({ state, https }));
-  const connection = await ask(bus, finishAuthorisation, { query, browserToken }, request);
-  if (state !== null) reply.header('set-cookie', clearedCookie({ state, https }));
-  if (wantsJson(request.headers.accept)) return reply.send({ connection: shown(connection) });
-  return sendPage(reply, 200, successPage(connection));
-}
+const undecided = (findings: GrantFinding[]): VaneError =>
+  new VaneError(
+    'confirmation_required',
+    'Nothing has changed yet. POST {"state"} with this browser\'s cookie to /oauth/confirm to take the new grant, or to /oauth/discard, within ten minutes.',
+    { fields: findings.map(({ kind, message }) => ({ path: kind, message })) },
+  );
 
 /** As received, without `?`. */
 const queryOf = (request: FastifyRequest): string => request.raw.url?.split('?').slice(1).join('?') ?? '';
 
-/** Which authorisation a callback belongs to; null when it does not say. */
-const stateOf = (request: FastifyRequest): string | null => new URLSearchParams(queryOf(request)).get('state');
+const stateInQuery: StateOf = (request) => new URLSearchParams(queryOf(request)).get('state');
+const stateInBody: StateOf = (request) => fieldOf(request, 'state') || null;
+
+const browserTokenOf = ({ headers }: FastifyRequest, state: string | null, https: boolean): string | null =>
+  state === null ? null : readCookie(headers.cookie, cookieName({ state, https }));
 
 /** Says what went wrong as a page, or as a problem document where that is asked for. */
-async function answerWith(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { logger, https }: BrowserDependencies,
-  { ends, work }: { ends: boolean; work: () => Promise<FastifyReply> },
-): Promise<FastifyReply> {
+async function answerWith({ request, reply }: Exchange, dependencies: BrowserDependencies, work: Work, stateOf: StateOf): Promise<FastifyReply> {
+  const { logger, https } = dependencies;
   try {
-    return await work();
+    return await work({ request, reply }, dependencies);
   } catch (cause) {
     const error = callersError(cause, request, logger);
-    // What may work on reload still needs its cookie; a start URL that is used up must not end another authorisation.
-    const state = ends && error.retry !== 'later' ? stateOf(request) : null;
+    // What may work on another try still needs its cookie; a start URL that is used up must not end another authorisation.
+    const state = error.retry !== 'later' && error.code !== 'csrf_refused' ? stateOf(request) : null;
     if (state !== null) reply.header('set-cookie', clearedCookie({ state, https }));
     if (wantsJson(request.headers.accept)) return sendAnswer(reply, problemAnswer(error, request.correlationId));
     return sendPage(reply.headers(errorHeaders(error)), error.status, errorPage(error, request.correlationId));
@@ -79,6 +131,20 @@ function ask<O extends Operation>(bus: Bus, operation: O, input: z.input<O['inpu
 
 const sendPage = (reply: FastifyReply, status: number, html: string): FastifyReply =>
   reply.status(status).type('text/html; charset=utf-8').send(html);
+
+/**
+ * A page with a form. Browsers apply `form-action` to where the answer redirects too, and that is a service; and they leave
+ * the Origin header of a form's POST empty under `no-referrer`.
+ */
+const sendForm = (reply: FastifyReply, html: string): FastifyReply =>
+  sendPage(
+    reply.headers({
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' https: http:",
+      'referrer-policy': 'same-origin',
+    }),
+    200,
+    html,
+  );
 
 /** A browser without a token learns which account it connected, and nothing else of the workspace. */
 const shown = ({ id, service, accountId, accountLabel, status }: ConnectionView) => ({ id, service, accountId, accountLabel, status });

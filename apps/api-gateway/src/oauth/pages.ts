@@ -1,8 +1,42 @@
-import { ERRORS, type ConnectionView, type VaneError } from '@vane/contracts';
+import { ERRORS, type AuthorisationDescription, type ConnectionView, type GrantFinding, type VaneError } from '@vane/contracts';
+
+/** A form with hidden fields; each button posts it to a path relative to the page. */
+type Form = { fields: Record<string, string>; buttons: { label: string; path: string }[] };
+
+/** The page before anything is done: who asks for which access, and a button to go on. `ticket` is the last part of its URL. */
+export const startPage = (asked: AuthorisationDescription, ticket: string): string => {
+  const { actorLabel, service, host, workspace, scopes, reconnects } = asked;
+  const what = reconnects === null ? `connect an account at ${service} (${host})` : `authorise the connection to ${reconnects} at ${service} (${host}) anew`;
+  return page(
+    `Connect an account at ${service}`,
+    [
+      `${actorLabel} asks you to ${what} for the workspace "${workspace}".`,
+      scopes.length === 0 ? 'No particular permissions are asked for: what access means is said on the next page.' : `Permissions asked for: ${scopes.join(', ')}.`,
+      asked.private
+        ? `The connection is private: in the workspace, ${actorLabel} alone may use it.`
+        : 'The connection is shared: everybody who edits this workspace may work with the account.',
+      'Go on only if you know who asks, and want this workspace to have access to your account.',
+    ],
+    { fields: {}, buttons: [{ label: `Go on to ${host}`, path: encodeURIComponent(ticket) }] },
+  );
+};
 
 /** The page after an account was connected. */
 export const successPage = ({ accountLabel, service }: Pick<ConnectionView, 'accountLabel' | 'service'>): string =>
   page('Connected', [`The account ${accountLabel} at ${service} is connected.`, 'You can close this window and go on in Vane.']);
+
+/** The page that says what a new grant would break, and asks for a decision. */
+export const differencePage = ({ accountLabel }: Pick<ConnectionView, 'accountLabel'>, findings: GrantFinding[], state: string): string =>
+  page('Nothing has changed yet', [...findings.map(({ message }) => message), 'This has to be decided within ten minutes; until then, and if you do nothing, all stays as it was.'], {
+    fields: { state },
+    buttons: [
+      { label: `Keep the connection to ${accountLabel} as it was`, path: 'discard' },
+      { label: 'Take the new access all the same', path: 'confirm' },
+    ],
+  });
+
+/** The page after a new grant was discarded. */
+export const discardedPage = (): string => page('Nothing was changed', ['The connection is as it was before.', 'You can close this window and go on in Vane.']);
 
 /** The page that says what went wrong, and what to do about it. */
 export const errorPage = (error: VaneError, requestId: string): string =>
@@ -20,7 +54,7 @@ function whatToDo({ code, retry }: VaneError): string {
 export const wantsJson = (accept: string | undefined): boolean =>
   accept !== undefined && /application\/(?:problem\+)?json/i.test(accept) && !/text\/html/i.test(accept);
 
-function page(title: string, lines: string[]): string {
+function page(title: string, lines: string[], form?: Form): string {
   return [
     '<!doctype html>',
     '<html lang="en">',
@@ -28,11 +62,19 @@ function page(title: string, lines: string[]): string {
     `<title>${escape(title)}</title></head>`,
     `<body><main><h1>${escape(title)}</h1>`,
     ...lines.map((line) => `<p>${escape(line)}</p>`),
+    ...(form ? formLines(form) : []),
     '</main></body>',
     '</html>',
     '',
   ].join('\n');
 }
+
+const formLines = ({ fields, buttons }: Form): string[] => [
+  `<form method="post" action="${escape(buttons[0]!.path)}">`,
+  ...Object.entries(fields).map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`),
+  ...buttons.map(({ label, path }) => `<p><button formaction="${escape(path)}">${escape(label)}</button></p>`),
+  '</form>',
+];
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character]!);

@@ -6,10 +6,11 @@ import type { Connections } from '../connections.js';
 import { ServicesController } from './services.controller.js';
 
 const page = { items: [{ value: '1', label: 'one' }], next: null };
-const triggerTypes = { push: { pickers: { repository: { field: 'repository', pick: async () => page } } } };
-const adapter = { id: 'acme', label: 'Acme', triggerTypes } as unknown as Adapter;
+const triggerTypes = { push: { label: 'Push', scopes: ['hooks'], pickers: { repository: { field: 'repository', pick: async () => page } } } };
+const adapter = { id: 'acme', label: 'Acme', oauth: {}, triggerTypes } as unknown as Adapter;
 const registry = { get: () => adapter } as unknown as AdapterRegistry;
-const connections = { info: async () => ({ service: 'acme' }), http: async () => ({}) } as unknown as Connections;
+let scopes = ['hooks'];
+const connections = { usable: async () => ({ id: 'c', service: 'acme', scopes }), http: async () => ({}) } as unknown as Connections;
 const call: CallContext = { correlationId: 'spec', actor: { kind: 'token', id: 'tok_spec', role: 'admin', userId: null, label: 'test' } };
 
 const pick = (triggerType: string, picker: string) =>
@@ -18,6 +19,12 @@ const pick = (triggerType: string, picker: string) =>
 describe('picking a value for a config field', () => {
   it('asks the picker of that name', async () => {
     await expect(pick('push', 'repository')).resolves.toEqual(page);
+  });
+
+  it('is not asked of a service that has not granted what the trigger type needs', async () => {
+    scopes = [];
+    await expect(pick('push', 'repository')).rejects.toMatchObject({ code: 'scopes_missing', message: expect.stringContaining('hooks') });
+    scopes = ['hooks'];
   });
 
   it.each([

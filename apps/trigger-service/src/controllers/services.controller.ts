@@ -5,6 +5,7 @@ import { VaneError, type CallContext, type InputOf } from '@vane/contracts';
 import { ServiceError } from '@vane/kit';
 import { Handles } from '@vane/runtime';
 import { Connections, toVaneError } from '../connections.js';
+import { requireScopes } from '../trigger-plans.js';
 
 @Controller()
 export class ServicesController {
@@ -27,10 +28,11 @@ export class ServicesController {
 
   @Handles(contracts.pick)
   async pick(input: InputOf<typeof contracts.pick>, call: CallContext) {
-    const connection = await this.connections.info(input.workspace, input.connection, call);
+    const connection = await this.connections.usable(input.workspace, input.connection, call);
     const adapter = this.adapters.get(connection.service);
     const picker = own(own(adapter?.triggerTypes, input.triggerType)?.pickers, input.picker);
     if (!adapter || !picker) throw new VaneError('not_found', `There is no picker "${input.picker}" for ${input.triggerType} of ${connection.service}.`);
+    requireScopes(adapter, input.triggerType, connection);
     try {
       const http = await this.connections.http(adapter, input.workspace, input.connection, call);
       return await picker.pick(http, { q: input.q, cursor: input.cursor });

@@ -4,6 +4,7 @@ import type { CallContext, InputOf } from '@vane/contracts';
 import { Database, pageOf, type PageQuery } from '@vane/db';
 import { Handles } from '@vane/runtime';
 import { ConnectionUsesReader } from '../connection-uses.js';
+import { SubscriptionRows } from '../sagas/subscription-rows.js';
 import { Sweeper } from '../sagas/sweeper.js';
 import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
 import { Triggers } from '../triggers.js';
@@ -16,6 +17,7 @@ export class TriggersController {
     @Inject(Sweeper) private readonly sweeper: Sweeper,
     @Inject(Database) private readonly database: Database,
     @Inject(ConnectionUsesReader) private readonly uses: ConnectionUsesReader,
+    @Inject(SubscriptionRows) private readonly subscriptions: SubscriptionRows,
   ) {}
 
   @Handles(contracts.createTrigger)
@@ -81,6 +83,11 @@ export class TriggersController {
   @Handles(contracts.sweepSubscriptions)
   sweep(input: InputOf<typeof contracts.sweepSubscriptions>) {
     return this.sweeper.sweep(input.limit);
+  }
+
+  @Handles(contracts.reapplySubscriptions)
+  reapply(input: InputOf<typeof contracts.reapplySubscriptions>) {
+    return this.subscriptions.reapply(input.workspace, input.connection);
   }
 
   @Handles(contracts.getConnectionUses)

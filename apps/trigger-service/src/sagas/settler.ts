@@ -203,7 +203,7 @@ export function isSettled(row: SubscriptionRow): boolean {
 function statusAfter(row: SubscriptionRow, error: ServiceError): SubscriptionRow['status'] {
   if (row.status === 'removing') return 'removing';
   if (error.kind === 'unauthorised') return 'auth_required';
-  if (error.transient) return row.applied === null ? 'pending' : 'degraded';
+  if (error.transient) return row.external_id === null ? 'pending' : 'degraded';
   return 'degraded';
 }
 

@@ -102,6 +102,24 @@ export class SubscriptionRows {
     );
   }
 
+  /**
+   * Makes what this connection has at the service due to be told it anew, as when another account took the connection over.
+   * What is under a lease is left, because its call may be on its way in the old name.
+   *
+   * @returns how many are due now, and how many were busy and need another call of this
+   */
+  async reapply(workspaceId: string, connectionId: string): Promise<{ due: number; busy: number }> {
+    const live = `workspace_id = $1 AND connection_id = $2 AND status NOT IN ('removing', 'removed')`;
+    const leased = 'lease_owner IS NOT NULL AND lease_until >= $3';
+    const until = this.clock.in(-CLOCK_SKEW_MS);
+    const { rowCount } = await this.database.pool.query(
+      `UPDATE subscription SET applied = NULL, next_attempt_at = $4, version = version + 1 WHERE ${live} AND NOT coalesce(${leased}, false)`,
+      [workspaceId, connectionId, until, this.clock.now()],
+    );
+    const { rows } = await this.database.pool.query<{ busy: string }>(`SELECT count(*) AS busy FROM subscription WHERE ${live} AND ${leased}`, [workspaceId, connectionId, until]);
+    return { due: rowCount ?? 0, busy: Number(rows[0]!.busy) };
+  }
+
   /** Ids whose time has come and that nobody works on: retries that are due and sagas a crash left behind. */
   async due(limit: number): Promise<string[]> {
     const { rows } = await this.database.pool.query<{ id: string }>(
