@@ -9,6 +9,7 @@ export * from './health.js';
 export * from './lifecycle.js';
 export * from './logger.js';
 export * from './metrics.js';
+export * from './origin-guard.js';
 export * from './queue.js';
 export * from './service-http.js';
 export * from './signed-post.js';

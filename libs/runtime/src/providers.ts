@@ -1,7 +1,10 @@
+import { Clock } from './clock.js';
 import { EgressClient, parseEgressAllow, type EgressPolicy } from './egress/index.js';
 import { Health } from './health.js';
 import { Lifecycle } from './lifecycle.js';
 import { Logger } from './logger.js';
+import { Metrics } from './metrics.js';
+import { OriginGuard } from './origin-guard.js';
 import { JobQueues } from './queue.js';
 
 /** The guarded way out, with the operator's exceptions. */
@@ -13,6 +16,13 @@ export const egressProvider = (settings: { VANE_EGRESS_ALLOW: string }, policy: 
     lifecycle.onStop(() => egress.close());
     return egress;
   },
+});
+
+/** What keeps this process from calling services that are in trouble, or that asked for a pause. */
+export const originGuardProvider = () => ({
+  provide: OriginGuard,
+  inject: [Clock, Metrics],
+  useFactory: (clock: Clock, metrics: Metrics) => new OriginGuard(clock, metrics),
 });
 
 /** The job queues; `needed` says whether the app cannot work without Redis, or merely works later. */

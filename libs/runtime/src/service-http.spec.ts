@@ -62,6 +62,22 @@ describe('how an adapter talks to its service', () => {
     expect(rejected).toEqual([undefined, 1]);
   });
 
+  it('tells that the newer token was refused too, and asks the service no third time', async () => {
+    const rejected: (number | undefined)[] = [];
+    let asked = 0;
+    const http = await service(
+      (_request, response) => ((asked += 1), response.writeHead(401).end('{}')),
+      async (generation) => {
+        rejected.push(generation);
+        if (generation === 2) throw new ServiceError('unauthorised', 'A person must authorise this again.');
+        return { accessToken: 'tok', tokenType: 'b', generation: generation === undefined ? 1 : 2 };
+      },
+    );
+    expect((await failure(http)).message).toBe('A person must authorise this again.');
+    expect(rejected).toEqual([undefined, 1, 2]);
+    expect(asked).toBe(2);
+  });
+
   it.each([
     [401, {}, 'unauthorised', false],
     [403, {}, 'forbidden', false],

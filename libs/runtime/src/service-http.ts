@@ -2,6 +2,7 @@ import type { Adapter, ServiceErrorKind, ServiceHttp, ServiceRequest, ServiceRes
 import { ServiceError } from '@vane/kit';
 import { EgressError, type EgressClient, type EgressResponse } from './egress/index.js';
 import type { Clock } from './clock.js';
+import { CallRefused, type GuardedCall, type OriginGuard } from './origin-guard.js';
 
 /** An access token with the generation it was saved under. */
 export type AuthorisedToken = { accessToken: string; tokenType: string; generation: number };
@@ -15,6 +16,8 @@ export type ServiceHttpOptions = {
   /** Called for every call; with the generation the service just refused, a newer token or an error must come. */
   token: (rejectedGeneration?: number) => Promise<AuthorisedToken>;
   timeoutMs?: number;
+  /** Shared by all calls of the process, with whom this one is made for: left out, every call is made. */
+  guard?: { origins: OriginGuard; party: string };
 };
 
 const MAX_RESPONSE_BYTES = 5_000_000;
@@ -26,7 +29,10 @@ export function hostUrl(adapter: Pick<Adapter, 'label' | 'hosts'>, overrides: Re
   return url.replace(/\/+$/, '');
 }
 
-/** The adapter's way to its service: authorised, guarded, with deadline, one renewed try after a 401. */
+/**
+ * The adapter's way to its service: authorised, guarded, with deadline, one renewed try after a 401. A second 401 is told to
+ * `token` and asked no further.
+ */
 export function createServiceHttp(options: ServiceHttpOptions): ServiceHttp {
   const { adapter, hosts } = options;
   const send = async (request: ServiceRequest, rejected?: number) => {
@@ -37,7 +43,11 @@ export function createServiceHttp(options: ServiceHttpOptions): ServiceHttp {
     hostUrl: (host) => hostUrl(adapter, hosts, host),
     async request(request) {
       let { token, response } = await send(request);
-      if (response.status === 401) ({ response } = await send(request, token.generation));
+      if (response.status === 401) {
+        ({ token, response } = await send(request, token.generation));
+        // Told, so that a token that was fetched to see whether the grant lives is not fetched again and again.
+        if (response.status === 401) await options.token(token.generation);
+      }
       return judge(options, request, response);
     },
   };
@@ -46,8 +56,8 @@ export function createServiceHttp(options: ServiceHttpOptions): ServiceHttp {
 async function exchange(options: ServiceHttpOptions, request: ServiceRequest, token: AuthorisedToken): Promise<EgressResponse> {
   const url = new URL(hostUrl(options.adapter, options.hosts, request.host) + request.path);
   for (const [name, value] of Object.entries(request.query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
-  try {
-    return await options.egress.request(url, {
+  const send = () =>
+    options.egress.request(url, {
       method: request.method,
       headers: {
         accept: 'application/json',
@@ -63,12 +73,21 @@ async function exchange(options: ServiceHttpOptions, request: ServiceRequest, to
       redirect: 'same-origin',
       requireHttps: true,
     });
+  try {
+    return await (options.guard ? options.guard.origins.call(guardedCall(options, url.origin), send) : send());
   } catch (error) {
+    if (error instanceof CallRefused) {
+      throw new ServiceError(error.why === 'limited' ? 'rate_limited' : 'unavailable', error.message, { cause: error, retryAfterMs: error.retryAfterMs });
+    }
     if (!(error instanceof EgressError)) throw error;
     const kind = error.code === 'egress_blocked' || error.code === 'redirect_refused' ? 'invalid' : 'unavailable';
     throw new ServiceError(kind, `${options.adapter.label} could not be asked: ${error.message}`, { cause: error });
   }
 }
+
+const guardedCall = ({ adapter, guard }: ServiceHttpOptions, origin: string): GuardedCall => ({
+  origin, service: adapter.id, label: adapter.label, party: guard?.party,
+});
 
 function judge(options: ServiceHttpOptions, request: ServiceRequest, response: EgressResponse): ServiceResponse {
   const ok = (response.status >= 200 && response.status < 300) || request.accept?.includes(response.status);
@@ -83,10 +102,12 @@ function judge(options: ServiceHttpOptions, request: ServiceRequest, response: E
   }
   const said = json === NOT_JSON ? undefined : options.adapter.errorMessage?.(json);
   const kind = kindOf(response);
-  throw new ServiceError(kind, sentence(options.adapter.label, response.status, kind, said), {
-    status: response.status,
-    retryAfterMs: retryAfter(response, options.clock),
-  });
+  const retryAfterMs = retryAfter(response, options.clock);
+  if (kind === 'rate_limited' && retryAfterMs !== undefined) {
+    const { origin } = new URL(hostUrl(options.adapter, options.hosts, request.host));
+    options.guard?.origins.pause(guardedCall(options, origin), retryAfterMs);
+  }
+  throw new ServiceError(kind, sentence(options.adapter.label, response.status, kind, said), { status: response.status, retryAfterMs });
 }
 
 const NOT_JSON = Symbol('not json');
