@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTrigger, deleteTrigger, getConnection, type ConnectionView, type TriggerView } from '@vane/contracts';
-import { eventually } from '@vane/testing';
+import { eventually, startOpenIdProvider, type OpenIdProvider } from '@vane/testing';
 import { signedInAs } from './browser.js';
 import { callbackUrl, connectAccount, enterIntegration } from './connections.js';
 import { startHandshakeService, type HandshakeService } from './handshake-service.js';
-import { startOpenIdProvider, type OpenIdProvider } from './openid-provider.js';
+import { partyAt } from './parties.js';
 import { Workspace } from './system.js';
 
 /** The provider's access tokens live so long that the first call uses one, and later calls must refresh. */
@@ -17,10 +17,10 @@ let connection: ConnectionView;
 let script: string;
 
 beforeAll(async () => {
-  openId = await startOpenIdProvider(callbackUrl(), ACCESS_TOKEN_SECONDS);
+  openId = await startOpenIdProvider({ redirectUri: callbackUrl(), accessTokenSeconds: ACCESS_TOKEN_SECONDS });
   service = await startHandshakeService(async (authorization) => (await fetch(`${openId.url}/me`, { headers: { authorization } })).status === 200);
   workspace = await Workspace.create('handshake');
-  const party = openId.party('handshake-probe');
+  const party = partyAt(openId, 'handshake-probe');
   const { id } = await enterIntegration(workspace, { ...party, hosts: { ...party.hosts, api: service.url } });
   connection = await connectAccount(workspace, id, signedInAs('ada'));
   script = await workspace.script('export async function main(event) { return event.payload; }');

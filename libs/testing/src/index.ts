@@ -3,3 +3,4 @@ export type { TestDatabase } from './test-database.js';
 export * from './api-client.js';
 export * from './eventually.js';
 export * from './http-receiver.js';
+export * from './openid-provider.js';
