@@ -1,8 +1,9 @@
 import {
-  createToken, OPERATIONS, putSecret, type HttpBinding, type Operation,
+  createChannel, createToken, listNotifications, OPERATIONS, putSecret, type HttpBinding, type Operation,
 } from '@vane/contracts';
 import { requestFor, type Problem } from '@vane/testing';
 import { GithubStage } from './github-stage.js';
+import { notify } from './notify.js';
 import { postSigned } from './posting.js';
 
 export type Route = Operation & { http: HttpBinding<unknown> };
@@ -15,7 +16,7 @@ export const objectsIn = ({ http }: Route): string[] => [...http.path.matchAll(/
 
 /** One object of every kind that a path can name, by the name of its parameter. */
 export type Objects = Record<
-  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run', string
+  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel', string
 >;
 
 /** A workspace with one object of every kind, made in the ways in which people and services make them. */
@@ -36,9 +37,16 @@ export class Tenant {
     await postSigned(hook.callbackUrl, hook.secret!, 'msg_1', { of: name });
     const [run] = await workspace.endedRuns(hook.id, 1);
     const [delivery] = await workspace.deliveries(hook.id, 1);
+    // The channel comes second, so that it is owed nothing and stays as it is.
+    await notify({
+      workspace: workspace.id, kind: 'a.kind', severity: 'info', dedupeKey: name, title: `To ${name}`, text: `To ${name}.`, link: null, facts: {},
+    });
+    const notification = (await workspace.api.call(listNotifications, { workspace: workspace.id })).items.at(0)!.id;
+    const { id: channel } = await workspace.api.call(createChannel, { workspace: workspace.id, kind: 'webhook', target: `https://${name}.example/` });
     return new Tenant(stage, {
       workspace: workspace.id, token, integration: stage.integration, connection: stage.connection, runnable: stage.script, name: secret,
       trigger: hook.id, subscription: hook.subscription!.id, delivery: delivery!.id, event: run!.eventId, run: run!.id,
+      notification, channel,
     });
   }
 
@@ -83,7 +91,7 @@ export class Tenant {
 
 /** Input for the path of a route, out of a tenant's objects. Throws for a kind of object that no tenant has yet. */
 export function pathOf(route: Route, objects: Objects): Record<string, string> {
-  const fixed: Record<string, string> = { triggerType: 'repository', picker: 'events' };
+  const fixed: Record<string, string> = { service: 'github', triggerType: 'repository', picker: 'events' };
   return Object.fromEntries(
     ['workspace', ...objectsIn(route)].map((name) => {
       const value = name in objects ? objects[name as keyof Objects] : fixed[name];

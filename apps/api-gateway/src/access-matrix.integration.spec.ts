@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { atLeast, OPERATIONS, ROLES, type Role } from '@vane/contracts';
 import { newToken } from './access/token.js';
+import { OWN_OBJECTS } from './fixtures/own-objects.js';
 import { startTestGateway, type Reply, type TestGateway } from './fixtures/test-gateway.js';
-import { isRest, readsQuery, type RestOperation } from './http/input.js';
+import { isRest, pathParameters, readsQuery, type RestOperation } from './http/input.js';
 
 const operations = OPERATIONS.filter(isRest).filter(({ access }) => access !== 'user' && access !== 'public');
 
@@ -11,10 +12,13 @@ const bodies: Record<string, unknown> = {
   'workspaces.create': { name: 'another' },
   'tokens.create': { name: 'mine', role: 'operator' },
   'integrations.create': { service: 'some-service', name: 'mine', clientId: 'id', clientSecret: 'x' },
+  'instance-integrations.create': { service: 'some-service', name: 'ours', clientId: 'id', clientSecret: 'x' },
   'connections.authorize': { integration: 'int_1' },
   'runnables.create': { name: 'mine', spec: { kind: 'script', code: 'export async function main() {}' } },
   'triggers.create': { name: 'mine', service: 'some-service', type: 'some-type', runnableId: 'rbl_1' },
   'secrets.put': { value: 'x' },
+  'notification-channels.create': { kind: 'webhook', target: 'https://example.com/' },
+  'notification-channels.update': { enabled: false },
 };
 
 let gateway: TestGateway;
@@ -31,9 +35,10 @@ afterAll(() => gateway?.stop());
 beforeEach(() => gateway.responders.reset());
 
 async function call(operation: RestOperation, workspace: string, token: string | undefined): Promise<Reply> {
-  // What this one route deletes must be there, so that its 404 could only come from the access check.
-  const revoked = operation.name === 'tokens.revoke' ? (await gateway.addToken(workspace, 'operator')).id : 'x';
-  const path = operation.http.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'workspace' ? workspace : name === 'token' ? revoked : 'X'));
+  // What a route of the gateway's own names must be there, so that its 404 could only come from the access check.
+  const named = pathParameters(operation.http.path).find((name) => operation.owner === 'api-gateway' && name in OWN_OBJECTS);
+  const object = named && (await OWN_OBJECTS[named]!(gateway, workspace));
+  const path = operation.http.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'workspace' ? workspace : name === named ? object! : 'X'));
   return gateway.send(operation.http.method, `/api/v1${path}`, {
     ...(token === undefined ? {} : { token }),
     ...(readsQuery(operation) ? {} : { body: bodies[operation.name] ?? {} }),

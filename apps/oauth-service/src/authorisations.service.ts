@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
-  getConnectionUses, VaneError, type AuthorisationDescription, type authorizeConnection, type CallContext, type InputOf, type OutputOf,
+  getConnectionUses, VaneError, type attributeAuthorisation, type AuthorisationDescription, type authorizeConnection, type CallContext, type InputOf, type OutputOf,
   type reconnectConnection, type startAuthorisation,
 } from '@vane/contracts';
 import { Database, newId, Vault, type Authorisation } from '@vane/db';
@@ -9,7 +9,8 @@ import { requireUsable } from './connection-access.js';
 import { ConnectionStore } from './connection-store.js';
 import { nobodys } from './connections.service.js';
 import { GrantTaker, type Callback } from './grant-taker.js';
-import { hostsOf, IntegrationsService } from './integrations.service.js';
+import { hostsOf } from './integration-view.js';
+import { IntegrationsService } from './integrations.service.js';
 import { OAuthClient } from './oauth-client.js';
 import { PublicUrls } from './public-urls.js';
 import { hashOf, matches, newSecret } from './secrets.js';
@@ -133,6 +134,14 @@ export class AuthorisationsService {
     if (row.verifierEnc === null) throw new Error(`Authorisation ${row.id} has a state but no verifier.`);
     const verifier = await this.vault.decrypt(row.verifierEnc, verifierPlace(row));
     return { row, callback: { answer, state, verifier } };
+  }
+
+  /** Who asked for the authorisation that a state belongs to, whatever has become of it; null for one that is not known. */
+  async attribute(state: string): Promise<OutputOf<typeof attributeAuthorisation>> {
+    return this.database.prisma.authorisation.findUnique({
+      where: { stateHash: hashOf(state) },
+      select: { workspaceId: true, actorId: true, actorLabel: true, connectionId: true },
+    });
   }
 
   /** Forgets authorisations that ended a day ago. */

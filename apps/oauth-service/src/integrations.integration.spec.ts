@@ -8,15 +8,19 @@ import {
   finishAuthorisation,
   getAccessToken,
   getConnection,
+  getConnectionUses,
   getIntegration,
+  getIntegrationSetup,
   listConnections,
   listIntegrations,
   updateIntegration,
+  type VaneError,
 } from '@vane/contracts';
 import type { Adapter } from '@vane/kit';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
+import { answer } from './fixtures/answer.js';
 import { newBrowser } from './fixtures/browser.js';
-import { connect, enterIntegration, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
+import { API_URL, connect, enterIntegration, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
 import { openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
 const withoutOAuth: Adapter = { ...probe, id: 'no-oauth', oauth: undefined };
@@ -29,6 +33,7 @@ beforeAll(async () => {
   server = await openTokenServer();
   elsewhere = await openTokenServer();
   stage = await openStage({ allow: `${server.host},${elsewhere.host}`, adapters: registryOf(probe, withoutOAuth) });
+  answer(stage, getConnectionUses, () => uses);
 });
 
 afterAll(async () => {
@@ -36,6 +41,9 @@ afterAll(async () => {
   await server?.close();
   await elsewhere?.close();
 });
+
+/** What trigger-service answers when it is asked what works as a connection. */
+const uses = { triggerCount: 0, triggers: [], scopes: [], subscriptions: 0, tombstones: 0, heldRuns: 0 };
 
 const fields = () => ({ workspace: stage.workspace, service: probe.id, name: 'Ours', clientId: 'vane', clientSecret: 's3cret-s3cret' });
 
@@ -123,14 +131,14 @@ describe('changing and deleting an integration', () => {
 
 describe('giving an integration other hosts', () => {
   const moved = (integration: string) =>
-    stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url } });
+    stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url }, clientSecret: 'of elsewhere', confirm: true });
   const AUTH_REQUIRED = { code: 'connection_auth_required', message: expect.stringContaining('hosts') };
 
   it('has its connections authorised anew, says so, and sends no old token there', async () => {
     const { id: integration } = await enterIntegration(stage, probe.id, server.url);
     const { id: connection } = await connect(stage, integration, newBrowser());
     const signals: unknown[] = [];
-    stage.bus.onSignal(connectionChanged, (signal) => void signals.push(signal));
+    stage.bus.onSignal(connectionChanged, (signal) => void (signal.status === 'auth_required' && signals.push(signal)));
     await stage.bus.connection().flush();
     await expect(moved(integration)).resolves.toMatchObject({ version: 2, hosts: { base: elsewhere.url } });
     const input = { workspace: stage.workspace, connection };
@@ -139,6 +147,32 @@ describe('giving an integration other hosts', () => {
     await until(() => signals.length > 0);
     expect(signals).toEqual([{ workspaceId: stage.workspace, connectionId: connection, status: 'auth_required' }]);
     expect(elsewhere.seen).toEqual([]);
+  });
+
+  it('needs the client secret too, which is not sent to whom it was not entered for', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const input = { workspace: stage.workspace, integration, ifMatch: 1 };
+    await expect(stage.ask(updateIntegration, { ...input, hosts: { base: elsewhere.url } })).rejects.toMatchObject({
+      code: 'invalid_config', fields: [expect.objectContaining({ path: 'clientSecret' })],
+    });
+    await expect(stage.ask(updateIntegration, { ...input, hosts: { base: `${server.url}/below` } })).resolves.toMatchObject({ version: 2 });
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url }, clientSecret: 'x' })).resolves.toMatchObject({ version: 3 });
+  });
+
+  it('asks first when connections would have to be authorised anew, and changes nothing until that is confirmed', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    uses.triggerCount = 3;
+    const change = { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url }, clientSecret: 'of elsewhere' };
+    await expect(stage.ask(updateIntegration, change)).rejects.toMatchObject({
+      code: 'confirmation_required', message: expect.stringContaining('1 connection'),
+      fields: [{ path: `connections.${connection}`, message: expect.stringMatching(/"ada".*3 triggers/) }],
+    });
+    uses.triggerCount = 0;
+    await expect(stage.ask(getIntegration, { workspace: stage.workspace, integration })).resolves.toMatchObject({ version: 1, hosts: { base: server.url } });
+    await expect(stage.ask(getAccessToken, { workspace: stage.workspace, connection })).resolves.toMatchObject({ generation: 1 });
+    await expect(stage.ask(updateIntegration, { ...change, confirm: true })).resolves.toMatchObject({ version: 2 });
+    await expect(stage.ask(getConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ status: 'auth_required', reasonCode: 'hosts_changed' });
   });
 
   it('is not undone by a refresh at the old host that was on its way', async () => {
@@ -181,7 +215,7 @@ describe('giving an integration other hosts', () => {
     const input = { workspace: stage.workspace, integration };
     await stage.ask(updateIntegration, { ...input, ifMatch: 1, name: 'Same', hosts: { base: `${server.url}/` } });
     await expect(stage.ask(getAccessToken, { workspace: stage.workspace, connection })).resolves.toMatchObject({ generation: 1 });
-    await stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url } });
+    await stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url }, clientSecret: 'of elsewhere', confirm: true });
     await expect(connect(stage, integration, newBrowser())).resolves.toMatchObject({ id: connection, status: 'active' });
     const token = await stage.ask(getAccessToken, { workspace: stage.workspace, connection });
     expect(token).toMatchObject({ accessToken: elsewhere.tokens.access, hosts: { base: elsewhere.url } });
@@ -189,14 +223,58 @@ describe('giving an integration other hosts', () => {
   });
 });
 
-describe('deleting a connection', () => {
-  const uses = { triggerCount: 0, triggers: [], subscriptions: 0, tombstones: 0, heldRuns: 0 };
-
-  beforeAll(() => {
-    const subject = `${stage.bus.prefix}.rpc.trigger-service.triggers.by-connection`;
-    stage.bus.connection().subscribe(subject, { callback: (_error, message) => void message.respond(JSON.stringify({ ok: true, output: uses })) });
+describe('giving an integration another client', () => {
+  it('asks first, then has its connections authorised anew and ends authorisations under way', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const change = { workspace: stage.workspace, integration, ifMatch: 1, clientId: 'another' };
+    await expect(stage.ask(updateIntegration, change)).rejects.toMatchObject({ code: 'confirmation_required' });
+    const { query, browserToken } = await walkToCallback(stage, integration, newBrowser());
+    await expect(stage.ask(updateIntegration, { ...change, confirm: true })).resolves.toMatchObject({ clientId: 'another', secretState: 'unproven' });
+    await expect(stage.ask(getConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ status: 'auth_required', reasonCode: 'client_changed' });
+    await expect(stage.ask(getAccessToken, { workspace: stage.workspace, connection })).rejects.toMatchObject({ code: 'connection_auth_required' });
+    await expect(stage.ask(finishAuthorisation, { query, browserToken })).rejects.toMatchObject({ code: 'oauth_state_invalid' });
   });
 
+  it('needs no confirmation while nothing is connected, nor when it is the client it was', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const input = { workspace: stage.workspace, integration };
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 1, clientId: 'another' })).resolves.toMatchObject({ version: 2 });
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 2, clientId: 'another' })).resolves.toMatchObject({ version: 3 });
+    await expect(stage.ask(getConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ status: 'active' });
+  });
+
+  it('names twenty connections and counts the others', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    for (let index = 0; index < 22; index += 1) {
+      server.tokens.account = `account-${index}`;
+      await connect(stage, integration, newBrowser());
+    }
+    server.tokens.account = 'ada';
+    const refused = stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, clientId: 'another' });
+    const { fields } = await refused.then(() => ({ fields: [] }), (error: VaneError) => error);
+    expect(fields).toHaveLength(21);
+    expect(fields.at(-1)).toEqual({ path: 'connections', message: 'and 2 further connections' });
+  });
+});
+
+describe('what a person does at the service', () => {
+  it('is told before there is a client, with our redirect URI and the hosts to be entered', async () => {
+    const hosts = JSON.stringify({ base: server.url });
+    const { redirectUri, setupSteps } = await stage.ask(getIntegrationSetup, { workspace: stage.workspace, service: probe.id, hosts });
+    expect(redirectUri).toBe(`${API_URL}/oauth/callback`);
+    expect(setupSteps).toEqual([`Register a client at ${server.url} with the redirect URI ${redirectUri}.`]);
+    await expect(stage.ask(getIntegrationSetup, { workspace: stage.workspace, service: probe.id, hosts: '[]' })).rejects.toMatchObject({ code: 'bad_request' });
+  });
+
+  it('is part of the integration', async () => {
+    const { setupSteps, redirectUri } = await enterIntegration(stage, probe.id, server.url);
+    expect(setupSteps).toEqual([`Register a client at ${server.url} with the redirect URI ${redirectUri}.`]);
+  });
+});
+
+describe('deleting a connection', () => {
   it('refuses while triggers or subscriptions still need it, with numbers, and deletes it after', async () => {
     const { id: integration } = await enterIntegration(stage, probe.id, server.url);
     const { id: connection } = await connect(stage, integration, newBrowser());

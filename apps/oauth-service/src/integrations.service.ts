@@ -69,5 +69,3 @@ export class IntegrationsService {
     throw new VaneError('forbidden', `The integration "${row.name}" belongs to the instance, which shares it with this workspace. Only a superadmin can change or delete it.`);
   }
 }
-
-export { hostsOf };

@@ -1,12 +1,13 @@
 import type { Adapter, OAuthProfile } from '@vane/kit';
+import type { ClientCredentials } from './client-secrets.js';
 
-/** One OAuth client at one service: an integration with its secret in clear. */
+/** One OAuth client at one service: an integration with its secrets in clear. */
 export type OAuthParty = {
   adapter: Adapter;
   profile: OAuthProfile;
   hosts: Record<string, string>;
   clientId: string;
-  clientSecret: string;
+  credentials: ClientCredentials;
 };
 
 /** `refreshToken`, `expiresInSeconds` and `scopes` are null where the service named none. */

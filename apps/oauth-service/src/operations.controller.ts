@@ -1,6 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import {
+  attributeAuthorisation,
   authorizeConnection,
   confirmAuthorisation,
   deleteConnection,
@@ -60,6 +61,11 @@ export class AuthorisationsController {
   @Handles(finishAuthorisation)
   finish(@Payload() { query, browserToken }: InputOf<typeof finishAuthorisation>, @Ctx() call: CallContext) {
     return this.answers.finish(query, browserToken, call);
+  }
+
+  @Handles(attributeAuthorisation)
+  attribute({ state }: InputOf<typeof attributeAuthorisation>) {
+    return this.authorisations.attribute(state);
   }
 
   @Handles(confirmAuthorisation)

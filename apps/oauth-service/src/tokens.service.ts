@@ -4,7 +4,7 @@ import { VaneError, type getAccessToken, type InputOf, type OutputOf, type refre
 import { Clock } from '@vane/runtime';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { authRequired, isDead, type GrantEnd } from './grant-health.js';
-import { hostsOf } from './integrations.service.js';
+import { hostsOf } from './integration-view.js';
 import { RefreshTimes } from './refresh-times.js';
 import { ServiceCatalog } from './service-catalog.js';
 import { RefreshReport, TokenRefresher, type RefreshOutcome } from './token-refresher.js';

@@ -1,4 +1,4 @@
-import { compileVerifier, parsePointer, type Adapter, type TriggerType } from '@vane/kit';
+import { compileVerifier, parsePointer, unknownPlaceholders, type Adapter, type TriggerType } from '@vane/kit';
 import { z } from 'zod';
 import { configSchemaOf } from './describe.js';
 
@@ -14,6 +14,7 @@ export function faultsOf(value: unknown): string[] {
   const adapter = value as Adapter;
   return [
     ...faultsOfOAuth(adapter),
+    ...unknownPlaceholders(adapter).map((placeholder) => `setupSteps: '${placeholder}' is neither {redirectUri} nor {hosts.NAME} of a host`),
     ...Object.entries(adapter.triggerTypes).flatMap(([id, type]) =>
       faultsOfTriggerType(id, type).map((fault) => `triggerTypes.${id}: ${fault}`),
     ),

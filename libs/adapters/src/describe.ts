@@ -1,5 +1,5 @@
 import type { ServiceView } from '@vane/contracts';
-import type { Adapter, TriggerType } from '@vane/kit';
+import { setupSteps, type Adapter, type TriggerType } from '@vane/kit';
 import { z } from 'zod';
 
 type TriggerTypeView = ServiceView['triggerTypes'][number];
@@ -12,7 +12,7 @@ export function describeAdapter(adapter: Adapter): ServiceView {
     docsUrl: adapter.docsUrl,
     icon: adapter.icon,
     hosts: Object.entries(adapter.hosts).map(([name, url]) => ({ name, url })),
-    setupSteps: adapter.setupSteps,
+    setupSteps: setupSteps(adapter),
     usesOAuth: adapter.oauth !== undefined,
     triggerTypes: Object.entries(adapter.triggerTypes).map(([id, type]) => describeTriggerType(adapter, id, type)),
   };

@@ -160,6 +160,24 @@ export const finishAuthorisation = defineOperation({
   ]),
 });
 
+/** Asked before what a browser brings back is taken, so that it is recorded under the name of whoever asked for it. */
+export const attributeAuthorisation = defineOperation({
+  name: 'authorisations.attribute',
+  owner: 'oauth-service',
+  summary: 'Who asked for the authorisation of a state; null when it is not known',
+  access: 'internal',
+  input: z.object({ state: secretText().max(200) }),
+  output: z
+    .object({
+      workspaceId: id('workspace'),
+      actorId: z.string(),
+      actorLabel: z.string(),
+      /** The connection that is authorised anew; null for a new one. */
+      connectionId: id('connection').nullable(),
+    })
+    .nullable(),
+});
+
 const heldGrant = z.object({ state: secretText().max(200), browserToken: secretText().nullable() });
 
 /** The person has read what the new grant would break, and takes it. */

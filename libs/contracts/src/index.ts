@@ -2,6 +2,7 @@ import * as access from './access.js';
 import * as activity from './activity.js';
 import * as audit from './audit.js';
 import * as connections from './connections.js';
+import * as members from './members.js';
 import * as notifications from './notifications.js';
 import * as integrations from './integrations.js';
 import type { Operation } from './operation.js';
@@ -9,7 +10,9 @@ import * as people from './people.js';
 import * as runnables from './runnables.js';
 import { scopesOf } from './scopes.js';
 import * as services from './services.js';
+import * as subscriptionSecrets from './subscription-secrets.js';
 import * as triggers from './triggers.js';
+import * as users from './users.js';
 
 export * from './access.js';
 export * from './activity.js';
@@ -18,6 +21,7 @@ export * from './connections.js';
 export * from './errors.js';
 export * from './masking.js';
 export * from './integrations.js';
+export * from './members.js';
 export * from './messages.js';
 export * from './notifications.js';
 export * from './operation.js';
@@ -26,13 +30,15 @@ export * from './runnables.js';
 export * from './scalars.js';
 export * from './scopes.js';
 export * from './services.js';
+export * from './subscription-secrets.js';
 export * from './triggers.js';
+export * from './users.js';
 
 const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, audit, services, integrations, connections, runnables, triggers, activity, notifications]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, runnables, triggers, subscriptionSecrets, activity, notifications]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

@@ -25,6 +25,8 @@ export type OAuthProfile = {
   refresh: 'none' | 'static' | 'rotating';
   /** `error` codes of the token endpoint that mean: the grant is dead, a person must authorise again. */
   deadGrantCodes: string[];
+  /** `error` codes of the token endpoint that mean: it does not take the client or its secret; left out: `invalid_client`. */
+  clientRefusedCodes?: string[];
   /** Who the token belongs to, asked with a fresh token. */
   identity(http: ServiceHttp): Promise<{ accountId: string; accountLabel: string; scopes?: string[] }>;
 };
@@ -67,10 +69,15 @@ export type RemoteApi<Want extends JsonObject = JsonObject> = {
   list(http: ServiceHttp, resource: string): Promise<RemoteSubscription[]>;
   /** Null when the service says it is not there. */
   get(http: ServiceHttp, resource: string, externalId: string): Promise<RemoteSubscription | null>;
-  /** Makes it look like `want`, active, and keeps the secret working; throws `not_found` when it is gone. */
+  /**
+   * Makes it look like `want`, active, with the secret it is given; throws `not_found` when it is gone. Where
+   * `canReplaceSecret` is left out, the secret is always the one it was registered with.
+   */
   update(http: ServiceHttp, externalId: string, input: RegisterInput<Want>): Promise<void>;
   /** Gone already counts as removed. */
   remove(http: ServiceHttp, resource: string, externalId: string): Promise<'removed' | 'gone'>;
+  /** An update with another secret makes the service use that from then on; left out: only a new object gets a new secret. */
+  canReplaceSecret?: true;
 };
 
 export type NormalisedEvent = {
@@ -164,6 +171,7 @@ export type Adapter = {
   icon: string;
   /** Named hosts; null where each installation has its own and the integration must give it. */
   hosts: Record<string, string | null>;
+  /** What a person does at the service, in order; `{redirectUri}` and `{hosts.NAME}` are filled in. */
   setupSteps: string[];
   oauth?: OAuthProfile;
   /** The service's own sentence in the body of an error answer. */

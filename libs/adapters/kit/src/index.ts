@@ -7,5 +7,6 @@ export * from './request.js';
 export * from './scheme.js';
 export * from './scopes.js';
 export * from './service-http.js';
+export * from './setup-steps.js';
 export * from './verify.js';
 export * from './webhook.js';

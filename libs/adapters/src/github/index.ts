@@ -12,8 +12,8 @@ export const adapter = defineAdapter({
   icon: readFileSync(new URL('./icon.svg', import.meta.url), 'utf8'),
   hosts: { web: 'https://github.com', api: 'https://api.github.com' },
   setupSteps: [
-    'On GitHub open Settings > Developer settings > OAuth Apps and choose "New OAuth app".',
-    'Enter the redirect URI that Vane shows as "Authorization callback URL".',
+    'Open {hosts.web}/settings/developers and choose OAuth Apps > "New OAuth app".',
+    'Enter {redirectUri} as "Authorization callback URL".',
     'Generate a client secret, and enter client id and secret here.',
     'Connect an account that administers the repositories whose events you want.',
     'GitHub Enterprise Server: set the host web to https://HOST and the host api to https://HOST/api/v3.',

@@ -22,6 +22,8 @@ export const oauth: OAuthProfile = {
   refresh: 'rotating',
   // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
   deadGrantCodes: ['bad_refresh_token'],
+  // https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors
+  clientRefusedCodes: ['incorrect_client_credentials'],
   async identity(http) {
     const answer = await request(http, { method: 'GET', path: '/user' });
     const { id, login } = readAs(user, answer.json, 'an account');

@@ -14,7 +14,7 @@ export const adapter = defineAdapter({
   setupSteps: [
     'Enter the address of your Nextcloud, up to but without /index.php, as the host base.',
     'In Nextcloud, as an administrator, enable the app "Webhook Listeners": occ app:enable webhook_listeners.',
-    'Under Administration settings > Security > OAuth 2.0 clients add a client with the redirect URI that Vane shows.',
+    'Under {hosts.base}/index.php/settings/admin/security add an OAuth 2.0 client with the redirect URI {redirectUri}.',
     'Enter its client identifier and secret here; Nextcloud shows the secret only once.',
     'Connect an administrator, or an account that "Webhook Listeners" is delegated to under Administration privileges.',
     'For events within seconds run occ background-job:worker "OCA\\WebhookListeners\\BackgroundJobs\\WebhookCall"; otherwise they wait for cron.',

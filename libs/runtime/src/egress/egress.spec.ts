@@ -167,7 +167,7 @@ describe('the allow list', () => {
   it('with requireHttps, refuses plain http except where the operator allows the target', async () => {
     const client = new EgressClient({ policy: { allow: parseEgressAllow('127.0.0.1'), requireHttps: true } });
     clients.push(client);
-    expect(() => client.checkUrl('http://example.com/')).toThrow('Calls to example.com:80 over plain http are blocked. Use https.');
+    expect(() => client.checkUrl('http://example.com/')).toThrow('Calls to example.com:80 over plain http are blocked. Use https, or an operator can allow it by adding "example.com:80" to VANE_EGRESS_ALLOW.');
     expect(() => client.checkUrl('https://example.com/')).not.toThrow();
     expect((await client.request(hello.origin, LIMITS)).status).toBe(200);
   });

@@ -72,7 +72,7 @@ function inspectHost(target: EgressTarget, url: URL, policy: EgressPolicy): void
   const reason = address ? blockedReason(address) : isLocalhostName(target.name) ? 'loopback' : undefined;
   if (reason) throw blockedAddress(reason, host);
   if (policy.requireHttps && url.protocol === 'http:') {
-    throw new EgressBlocked('https_required', host, `Calls to ${host} over plain http are blocked. Use https.`);
+    throw new EgressBlocked('https_required', host, `Calls to ${host} over plain http are blocked. Use https, or an operator can allow it by adding "${host}" to VANE_EGRESS_ALLOW.`);
   }
 }
 

@@ -13,7 +13,7 @@ export const adapter = defineAdapter({
   docsUrl: 'https://openid.net/specs/openid-connect-core-1_0.html',
   icon: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7"/></svg>',
   hosts: { base: null },
-  setupSteps: ['Register a client with the redirect URI that Vane shows.'],
+  setupSteps: ['Register a client at {hosts.base} with the redirect URI {redirectUri}.'],
   oauth: {
     authorize: { host: 'base', path: '/auth' },
     token: { host: 'base', path: '/token' },
