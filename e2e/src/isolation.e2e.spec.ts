@@ -14,6 +14,8 @@ const bodies: Record<string, (own: Objects) => Record<string, unknown>> = {
   'runnables.update': () => ({ name: 'changed by a stranger' }),
   'triggers.create': (own) => ({ name: 'mine', service: 'generic-webhook', type: 'webhook', config: { scheme: 'none' }, runnableId: own.runnable }),
   'triggers.update': () => ({ name: 'changed by a stranger' }),
+  'notification-channels.create': () => ({ kind: 'webhook', target: 'https://stranger.example/' }),
+  'notification-channels.update': () => ({ enabled: false }),
   'secrets.put': () => ({ value: 'of the stranger' }),
 };
 
