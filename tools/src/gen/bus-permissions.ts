@@ -1,5 +1,5 @@
 import {
-  APPS, confirmAuthorisation, connectionChanged, describeAuthorisation, discardAuthorisation, finishAuthorisation, getAccessToken, getConnection, getConnectionUses,
+  APPS, attributeAuthorisation, confirmAuthorisation, connectionChanged, describeAuthorisation, discardAuthorisation, finishAuthorisation, getAccessToken, getConnection, getConnectionUses,
   OPERATIONS, postNotification, reapplySubscriptions, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal,
 } from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
@@ -21,7 +21,7 @@ const NEEDS: Record<AppName, Needs> = {
   'api-gateway': {
     asks: [
       ...OPERATIONS.filter((operation) => operation.http !== undefined && operation.http.csvOf === undefined),
-      describeAuthorisation, startAuthorisation, finishAuthorisation, confirmAuthorisation, discardAuthorisation,
+      attributeAuthorisation, describeAuthorisation, startAuthorisation, finishAuthorisation, confirmAuthorisation, discardAuthorisation,
     ],
     tells: [], hears: [], jetstream: 'no',
   },

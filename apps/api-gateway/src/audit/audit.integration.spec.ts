@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
-  createIntegration, createRunnable, createTrigger, deleteTrigger, getIntegration, getTrigger, updateIntegration, updateTrigger, VaneError, type AuditEntryView,
+  attributeAuthorisation, createIntegration, createRunnable, createTrigger, deleteTrigger, finishAuthorisation, getIntegration, getTrigger, updateIntegration,
+  updateTrigger, VaneError, type AuditEntryView,
 } from '@vane/contracts';
 import { firstIdAt, newId } from '@vane/db';
+import { Passwords } from '../access/passwords.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import { AuditTrail } from './audit-trail.js';
 
@@ -137,6 +139,23 @@ describe('a mutation', () => {
     expect(await entries()).toHaveLength(1);
   });
 
+  test('of somebody who is nobody yet is recorded as of who they say they are, or turned out to be', async () => {
+    const email = 'ann@example.com';
+    const passwordHash = await new Passwords().hash('right horse battery');
+    const now = gateway.clock.now();
+    const user = await gateway.database.prisma.user.create({
+      data: { id: newId('user', now), email, name: 'Ann', passwordHash, superadmin: false, version: 1, createdAt: now, updatedAt: now },
+    });
+    const signIn = (password: string) => gateway.send('POST', '/api/v1/session', { body: { email, password } });
+    expect([(await signIn('wrong horse battery')).status, (await signIn('right horse battery')).status]).toEqual([401, 201]);
+    const { items } = (await gateway.send('GET', '/api/v1/audit?operation=session.sign-in', { token: gateway.superadmin })).json as Page;
+    expect(items).toMatchObject([
+      { actorKind: 'user', actorId: user.id, userId: user.id, actorLabel: email, workspaceId: null, outcome: 'ok', after: { sessionToken: '***', csrfToken: '***' } },
+      { actorKind: 'anonymous', userId: null, actorLabel: email, workspaceId: null, outcome: 'sign_in_refused', status: 401 },
+    ]);
+    expect(JSON.stringify(items)).not.toContain('horse');
+  });
+
   test('that is not understood is not recorded, nor is what only reads', async () => {
     expect((await send('POST', '/runnables', { nonsense: true })).status).toBe(400);
     expect((await send('GET', '/triggers')).status).toBe(200);
@@ -159,6 +178,42 @@ describe('a mutation', () => {
     const all = rows.map(({ text }) => text).join('\n');
     for (const secret of [...secrets, String(made.json['token'])]) expect(all).not.toContain(secret);
     expect(all.match(/\*\*\*/g)!.length).toBeGreaterThanOrEqual(6);
+  });
+});
+
+describe('a connected account', () => {
+  const asker = () => ({ workspaceId: base.split('/').at(-1), actorId: 'usr_1', actorLabel: 'ann@example.com', connectionId: null });
+  const connection = {
+    id: newId('connection', new Date(0)), service: 'some-service', integrationId: newId('integration', new Date(0)), name: null, accountId: '7', accountLabel: 'Ann',
+    private: false, ownerId: null, usable: true, scopes: [], status: 'active', statusSince: '2026-01-01T00:00:00Z', reasonCode: null, reason: null, expiresAt: null,
+    createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-01T00:00:00Z', version: 1,
+  };
+  const comeBack = () => gateway.send('GET', '/oauth/callback?code=hush&state=known');
+
+  test('is recorded under the name of whoever asked for it', async () => {
+    gateway.responders.answer(attributeAuthorisation, asker);
+    let during: AuditEntryView[] = [];
+    gateway.responders.answer(finishAuthorisation, async () => {
+      during = await entries();
+      return { outcome: 'connected', connection };
+    });
+    expect((await comeBack()).status).toBe(200);
+    const entry = { actorKind: 'user', actorId: 'usr_1', userId: 'usr_1', actorLabel: 'ann@example.com', operation: 'authorisations.finish', input: null };
+    expect(during).toMatchObject([{ ...entry, outcome: 'unknown', targetId: null }]);
+    expect(await entries()).toMatchObject([{ ...entry, outcome: 'ok', status: 200, targetId: connection.id, after: { outcome: 'connected', connection: { accountLabel: 'Ann' } } }]);
+    expect(JSON.stringify(await entries())).not.toContain('hush');
+  });
+
+  test('that is refused is recorded with the error, and one that nobody asked for is not', async () => {
+    gateway.responders.answer(finishAuthorisation, () => {
+      throw new VaneError('oauth_denied', 'no');
+    });
+    gateway.responders.answer(attributeAuthorisation, asker);
+    await comeBack();
+    expect(await entries()).toMatchObject([{ operation: 'authorisations.finish', outcome: 'oauth_denied', after: null }]);
+    gateway.responders.answer(attributeAuthorisation, () => null);
+    await comeBack();
+    expect(await entries()).toHaveLength(1);
   });
 });
 

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { maskInput, maskOutput, maskSecrets, VaneError, type Actor, type CallContext, type Operation } from '@vane/contracts';
+import { maskInput, maskOutput, maskSecrets, VaneError, type Actor, type CallContext, type Operation, type OutputOf } from '@vane/contracts';
 import { Bus, Logger } from '@vane/runtime';
 import { statusOf, type RestOperation } from '../http/input.js';
 import { expectedError } from '../http/problem.js';
-import { AuditTrail, type Intent } from './audit-trail.js';
+import { AuditTrail, type Ending, type Intent } from './audit-trail.js';
 import { isNamed, readerOf, repliesWithView, targetOf, type Reader } from './reader.js';
 
 /** Longest wait for a view that is only wanted for the record. */
@@ -33,29 +33,45 @@ export class Recorder {
     const { operation } = mutation;
     const reader = this.readerFor(operation);
     const before = reader && (await this.read(reader, mutation));
-    const entry = await this.trail.begin({ ...intentOf(mutation), before });
-    let reply: unknown;
+    return this.around({ ...intentOf(mutation), before }, make, async (reply) => {
+      const after = reader && !repliesWithView(operation, reader) ? await this.read(reader, mutation) : maskOutput(operation, reply);
+      return { outcome: 'ok', status: statusOf(operation, reply), after, ...learnt(mutation, reply) };
+    });
+  }
+
+  /** The same for what a browser brings back, of which nothing but the reply is recorded. */
+  recordOf<O extends Operation>(operation: O, intent: Omit<Intent, 'operation'>, make: () => Promise<OutputOf<O>>): Promise<OutputOf<O>> {
+    return this.around({ ...intent, operation: operation.name }, make, async (reply) => {
+      const { connection } = reply as { connection?: { id?: string } };
+      const targetId = connection?.id ?? (reply as { id?: string }).id;
+      return { outcome: 'ok', status: 200, after: maskOutput(operation, reply), ...(targetId === undefined ? {} : { targetId }) };
+    });
+  }
+
+  private async around<Reply>(intent: Intent, make: () => Promise<Reply>, ending: (reply: Reply) => Promise<Ending>): Promise<Reply> {
+    const entry = await this.trail.begin(intent);
+    let reply: Reply;
     try {
       reply = await make();
     } catch (error) {
       const { code, status } = expectedError(error) ?? new VaneError('internal', '');
-      await this.noted(this.trail.complete(entry, { outcome: code, status }), mutation);
+      await this.noted(this.trail.complete(entry, { outcome: code, status }), intent);
       throw error;
     }
-    const after = reader && !repliesWithView(operation, reader) ? await this.read(reader, mutation) : maskOutput(operation, reply);
-    await this.noted(this.trail.complete(entry, { outcome: 'ok', status: statusOf(operation, reply), after, ...learnt(mutation, reply) }), mutation);
+    await this.noted(ending(reply).then((known) => this.trail.complete(entry, known)), intent);
     return reply;
   }
 
   /** Records a mutation that was refused before its input was read; `params` are those of its path. */
   async refused(mutation: Omit<Mutation, 'maxWaitMs'>, error: VaneError): Promise<void> {
     const { code: outcome, status } = error;
-    await this.noted(this.trail.note(intentOf(mutation), { outcome, status }), mutation);
+    const intent = intentOf(mutation);
+    await this.noted(this.trail.note(intent, { outcome, status }), intent);
   }
 
   /** What was done is told even if its end cannot be noted: the entry then says that nobody knows. */
-  private async noted(work: Promise<void>, { operation, call: { correlationId } }: Pick<Mutation, 'operation' | 'call'>): Promise<void> {
-    await work.catch((error: unknown) => this.logger.warn({ err: error, operation: operation.name, correlationId }, 'end of a mutation not recorded'));
+  private async noted(work: Promise<void>, { operation, correlationId }: Intent): Promise<void> {
+    await work.catch((error: unknown) => this.logger.warn({ err: error, operation, correlationId }, 'end of a mutation not recorded'));
   }
 
   private readerFor(operation: RestOperation): Reader | undefined {

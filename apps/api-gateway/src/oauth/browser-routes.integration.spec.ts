@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
+import { attributeAuthorisation, confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
 import { startTestGateway, type TestGateway } from '../fixtures/test-gateway.js';
 import { cookieName } from './cookie.js';
 
@@ -19,6 +19,7 @@ beforeEach(() => {
     each.responders.reset();
     each.responders.answer(startAuthorisation, () => ({ location: 'https://service.example/authorize?state=abc', browserToken: 'b=1; x', maxAgeSeconds: 600 }));
     each.responders.answer(describeAuthorisation, () => described);
+    each.responders.answer(attributeAuthorisation, () => null);
     each.responders.answer(finishAuthorisation, () => ({ outcome: 'connected', connection }));
   }
 });

@@ -1,10 +1,11 @@
 import {
-  confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError, type CallContext,
-  type ConnectionView, type GrantFinding, type Operation, type OutputOf,
+  attributeAuthorisation, confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, ID_KINDS, startAuthorisation, VaneError,
+  type Actor, type CallContext, type ConnectionView, type GrantFinding, type Operation, type OutputOf,
 } from '@vane/contracts';
 import { parseInput, type Bus, type Logger } from '@vane/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { Recorder } from '../audit/recorder.js';
 import { callersError, sendAnswer } from '../http/gate.js';
 import { errorHeaders, problemAnswer } from '../http/problem.js';
 import { clearedCookie, cookieName, readCookie, setCookie } from './cookie.js';
@@ -12,7 +13,7 @@ import { fieldOf, readForms, requireOwnPage } from './forms.js';
 import { differencePage, discardedPage, errorPage, startPage, successPage, wantsJson } from './pages.js';
 
 /** `origin`: of the gateway as browsers see it. */
-export type BrowserDependencies = { bus: Bus; logger: Logger; https: boolean; origin: string };
+export type BrowserDependencies = { bus: Bus; logger: Logger; recorder: Recorder; https: boolean; origin: string };
 
 type Exchange = { request: FastifyRequest; reply: FastifyReply };
 type Work = (exchange: Exchange, dependencies: BrowserDependencies) => Promise<FastifyReply>;
@@ -59,10 +60,11 @@ const start: Work = async ({ request, reply }, { bus, https, origin }) => {
   return reply.redirect(location, 303);
 };
 
-const finish: Work = async ({ request, reply }, { bus, https }) => {
+const finish: Work = async ({ request, reply }, dependencies) => {
+  const { https } = dependencies;
   const state = stateInQuery(request);
   const browserToken = browserTokenOf(request, state, https);
-  const answer = await ask(bus, finishAuthorisation, { query: queryOf(request), browserToken }, request);
+  const answer = await recorded(finishAuthorisation, { query: queryOf(request), browserToken }, { request, state }, dependencies);
   if (answer.outcome === 'connected') return sendConnected({ request, reply }, answer.connection, state, https);
   // The browser needs its cookie again to decide.
   const { maxAgeSeconds, connection, findings } = answer;
@@ -71,11 +73,12 @@ const finish: Work = async ({ request, reply }, { bus, https }) => {
   return sendAnswer(reply, problemAnswer(undecided(findings), request.correlationId));
 };
 
-const confirm: Work = async ({ request, reply }, { bus, https, origin }) => {
+const confirm: Work = async ({ request, reply }, dependencies) => {
+  const { https, origin } = dependencies;
   requireOwnPage(request, origin);
   const state = stateInBody(request);
   const browserToken = browserTokenOf(request, state, https);
-  const connection = await ask(bus, confirmAuthorisation, { state: state ?? '', browserToken }, request);
+  const connection = await recorded(confirmAuthorisation, { state: state ?? '', browserToken }, { request, state }, dependencies);
   return sendConnected({ request, reply }, connection, state, https);
 };
 
@@ -127,6 +130,24 @@ function ask<O extends Operation>(bus: Bus, operation: O, input: z.input<O['inpu
   parseInput(operation, input);
   const call: CallContext = { correlationId, actor: { kind: 'anonymous', id: 'browser', role: 'operator', userId: null, label: 'browser' } };
   return bus.ask(operation, input, call);
+}
+
+/** Asks what changes a connection, with an entry in the audit trail for whoever asked for the authorisation. */
+async function recorded<O extends Operation>(
+  operation: O,
+  input: z.input<O['input']>,
+  { request, state }: { request: FastifyRequest; state: string | null },
+  { bus, recorder }: BrowserDependencies,
+): Promise<OutputOf<O>> {
+  const make = () => ask(bus, operation, input, request);
+  const known = attributeAuthorisation.input.safeParse({ state });
+  const asker = known.success ? await ask(bus, attributeAuthorisation, known.data, request) : null;
+  // Of what nobody here asked for the owner makes nothing.
+  if (asker === null) return make();
+  const { workspaceId, actorId: id, actorLabel: label, connectionId: targetId } = asker;
+  const person = id.startsWith(`${ID_KINDS.user}_`);
+  const actor: Actor = { kind: person ? 'user' : 'token', id, role: 'operator', userId: person ? id : null, label };
+  return recorder.recordOf(operation, { workspaceId, actor, targetId, correlationId: request.correlationId, address: request.ip }, make);
 }
 
 const sendPage = (reply: FastifyReply, status: number, html: string): FastifyReply =>
