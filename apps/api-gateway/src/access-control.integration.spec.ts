@@ -121,7 +121,7 @@ describe('an API token', () => {
   });
 
   test('ends at its time, also while it is cached', async () => {
-    const { token } = await gateway.addToken(gateway.workspace, 'operator', gateway.clock.in(2_000));
+    const { token } = await gateway.addToken(gateway.workspace, 'operator', { expiresAt: gateway.clock.in(2_000) });
     expect((await gateway.send('GET', base, { token })).status).toBe(200);
     gateway.clock.move(2_000);
     expect((await gateway.send('GET', base, { token })).status).toBe(401);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { defineOperation, ROLES } from './operation.js';
+import { defineOperation, ROLES, WORKSPACE_ROLES } from './operation.js';
 import { done, id, instant, label, page, pageQuery, ref, shownSecret } from './scalars.js';
+import { SCOPE_PATTERN } from './scopes.js';
 
 export const workspaceView = z
   .object({ id: id('workspace'), name: label, createdAt: instant })
@@ -12,6 +13,8 @@ export const tokenView = z
     id: id('token'),
     name: label,
     role: z.enum(ROLES),
+    scopes: z.array(z.string()).describe('What it may do within its role'),
+    createdBy: z.string(),
     createdAt: instant,
     expiresAt: instant.nullable(),
   })
@@ -31,7 +34,7 @@ export const createWorkspace = defineOperation({
 export const listWorkspaces = defineOperation({
   name: 'workspaces.list',
   owner: 'api-gateway',
-  summary: 'List the workspaces this token can see',
+  summary: 'List the workspaces you can see',
   access: 'anyone',
   http: { method: 'GET', path: '/workspaces' },
   input: z.object({ ...pageQuery }),
@@ -57,7 +60,13 @@ export const createToken = defineOperation({
   input: z.object({
     workspace: ref,
     name: label,
-    role: z.enum(['operator', 'editor', 'admin']),
+    role: z.enum(WORKSPACE_ROLES),
+    scopes: z
+      .array(z.string().regex(SCOPE_PATTERN, 'is not a scope, such as read or triggers:write'))
+      .min(1)
+      .max(100)
+      .default(['write'])
+      .describe('`read` or `write` (which includes reading), for everything or for one resource, as in `triggers:read`'),
     expiresAt: instant.nullish(),
   }),
   output: tokenView.extend({ token: shownSecret() }).meta({ id: 'CreatedApiToken' }),

@@ -3,10 +3,13 @@ import { defineOperation, WORKSPACE_ROLES } from './operation.js';
 import { done, id, instant, label, page, pageQuery, ref, secretText, shownSecret } from './scalars.js';
 
 /** An e-mail address that a caller gives; compared and stored in lower case. */
-export const email = z.email().max(254).toLowerCase();
+export const emailAddress = z.email().max(254).toLowerCase();
 
 /** A password as it is checked. */
 const password = secretText().min(1).max(200);
+
+/** A password as it is chosen (NIST SP 800-63B section 3.1.1: length, and no rules of composition). */
+export const newPassword = secretText().min(12).max(200);
 
 const session = z
   .object({
@@ -19,7 +22,7 @@ const session = z
 export type SessionView = z.infer<typeof session>;
 
 /** What an operation replies that opens a session: the gateway puts the token into the cookie. */
-const openedSession = session.extend({ sessionToken: shownSecret().nullable() });
+export const openedSession = session.extend({ sessionToken: shownSecret().nullable() });
 
 const ownSession = 'Names nobody but who is signed in, and no object of a workspace';
 
@@ -29,7 +32,7 @@ export const signIn = defineOperation({
   summary: 'Sign in with e-mail and password',
   access: 'public',
   http: { method: 'POST', path: '/session', status: 201, session: 'opens', guesses: 'email', isolationExempt: ownSession },
-  input: z.object({ email, password, userAgent: z.string() }),
+  input: z.object({ email: emailAddress, password, userAgent: z.string() }),
   output: openedSession,
 });
 
@@ -81,5 +84,25 @@ export const revokeSession = defineOperation({
   access: 'user',
   http: { method: 'DELETE', path: '/sessions/{session}', isolationExempt: ownSession },
   input: z.object({ session: ref }),
+  output: done,
+});
+
+export const changePassword = defineOperation({
+  name: 'session.change-password',
+  owner: 'api-gateway',
+  summary: 'Change your password; ends your other sessions',
+  access: 'user',
+  http: { method: 'POST', path: '/session/password', takesPassword: true, guesses: 'self', isolationExempt: ownSession },
+  input: z.object({ currentPassword: password, newPassword }),
+  output: done,
+});
+
+export const resetPassword = defineOperation({
+  name: 'session.reset-password',
+  owner: 'api-gateway',
+  summary: 'Choose a new password with the token that a superadmin gave you; ends all your sessions',
+  access: 'public',
+  http: { method: 'POST', path: '/session/reset-password', takesPassword: true, isolationExempt: ownSession },
+  input: z.object({ token: secretText().min(1).max(200), password: newPassword }),
   output: done,
 });

@@ -34,10 +34,8 @@ export class SessionController {
   }
 
   @Handles(getSession)
-  async get(_input: InputOf<typeof getSession>, call: CallContext): Promise<OutputOf<typeof getSession>> {
-    const row = await this.database.prisma.session.findUnique({ where: { id: sessionOf(call) }, select: { tokenHash: true } });
-    if (!row) throw new VaneError('unauthenticated', 'This session has ended. Sign in again.');
-    return this.sessions.view(row.tokenHash);
+  get(_input: InputOf<typeof getSession>, call: CallContext): Promise<OutputOf<typeof getSession>> {
+    return this.sessions.viewById(sessionOf(call));
   }
 
   @Handles(signOut)

@@ -12,12 +12,14 @@ export const SESSION_DAYS = 14;
 const ABSOLUTE_MS = SESSION_DAYS * 86_400_000;
 /** Uses closer together than this are noted as one. */
 const NOTED_EVERY_MS = 60_000;
+/** So long a token to choose a password that has expired is told from one that never was. */
+const RESETS_KEPT_MS = 7 * 86_400_000;
 const USER_AGENT_CHARACTERS = 300;
 
 /** 32 random bytes as base64url. */
 export const SESSION_TOKEN_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
-export type OpenedSession = { token: string; csrfToken: string; expiresAt: Date };
+export type OpenedSession = { id: string; token: string; csrfToken: string; expiresAt: Date };
 type Times = { id: string; createdAt: Date; lastSeenAt: Date; expiresAt: Date };
 
 /** Sessions of people: opened after a proof of who it is, looked up by the authenticator, ended by their owner. */
@@ -34,12 +36,13 @@ export class Sessions {
     const token = randomBytes(32).toString('base64url');
     const tokenHash = hashToken(token);
     const expiresAt = endOf(now, now);
+    const id = newId('session', now);
     await this.database.prisma.session.create({
       data: {
-        id: newId('session', now), userId, tokenHash, userAgent: userAgent.slice(0, USER_AGENT_CHARACTERS), createdAt: now, lastSeenAt: now, expiresAt,
+        id, userId, tokenHash, userAgent: userAgent.slice(0, USER_AGENT_CHARACTERS), createdAt: now, lastSeenAt: now, expiresAt,
       },
     });
-    return { token, csrfToken: csrfTokenOf(tokenHash), expiresAt };
+    return { id, token, csrfToken: csrfTokenOf(tokenHash), expiresAt };
   }
 
   /** Notes that a session was used, which moves its end. */
@@ -53,31 +56,32 @@ export class Sessions {
   }
 
   /** What a signed-in person sees of himself. Throws `unauthenticated` when the session has ended meanwhile. */
-  async view(tokenHash: string): Promise<SessionView> {
+  async viewById(id: string): Promise<SessionView> {
     const row = await this.database.prisma.session.findUnique({
-      where: { tokenHash },
+      where: { id },
       include: { user: { include: { memberships: { include: { workspace: true }, orderBy: { workspaceId: 'asc' } } } } },
     });
     if (!row) throw new VaneError('unauthenticated', 'This session has ended. Sign in again.');
-    const { id, email, name, superadmin, memberships } = row.user;
+    const { id: userId, email, name, superadmin, memberships } = row.user;
     return {
-      user: { id, email, name, superadmin },
+      user: { id: userId, email, name, superadmin },
       memberships: memberships.map(({ workspace, role }) => ({ workspace: workspace.id, name: workspace.name, role: role as Exclude<Role, 'superadmin'> })),
-      csrfToken: csrfTokenOf(tokenHash),
+      csrfToken: csrfTokenOf(row.tokenHash),
       expiresAt: row.expiresAt.toISOString(),
     };
   }
 
   /** Opens a session and replies as operations with `session: 'opens'` do. */
   async openFor(userId: string, userAgent: string): Promise<SessionView & { sessionToken: string }> {
-    const { token } = await this.open(userId, { userAgent });
-    return { ...(await this.view(hashToken(token))), sessionToken: token };
+    const { id, token } = await this.open(userId, { userAgent });
+    return { ...(await this.viewById(id)), sessionToken: token };
   }
 
-  /** Deletes sessions that have ended; returns how many. */
+  /** Deletes sessions that have ended, and tokens to choose a password a week after their end; returns how many. */
   async sweep(): Promise<number> {
-    const { count } = await this.database.prisma.session.deleteMany({ where: { expiresAt: { lte: this.clock.now() } } });
-    return count;
+    const sessions = await this.database.prisma.session.deleteMany({ where: { expiresAt: { lte: this.clock.now() } } });
+    const resets = await this.database.prisma.passwordReset.deleteMany({ where: { expiresAt: { lte: this.clock.in(-RESETS_KEPT_MS) } } });
+    return sessions.count + resets.count;
   }
 }
 

@@ -17,7 +17,7 @@ type Row = { id: string; name: string; createdAt: Date };
 
 const view = ({ id, name, createdAt }: Row): WorkspaceView => ({ id, name, createdAt: createdAt.toISOString() });
 
-/** Tenants: made by the instance's superadmin, seen by their own tokens. */
+/** Tenants: made by the instance's superadmins, seen by their members and their own tokens. */
 @Controller()
 export class Workspaces {
   constructor(
@@ -33,7 +33,7 @@ export class Workspaces {
 
   @Handles(listWorkspaces)
   async list(@Payload() input: InputOf<typeof listWorkspaces>, @Ctx() call: CallContext): Promise<OutputOf<typeof listWorkspaces>> {
-    const own = call.actor.role === 'superadmin' ? {} : { id: await this.workspaceOf(call) };
+    const own = await this.seenBy(call);
     return pageOf(input, ({ where, ...page }) => this.database.prisma.workspace.findMany({ ...page, where: { AND: [own, where] } }), view);
   }
 
@@ -44,9 +44,12 @@ export class Workspaces {
     return view(row);
   }
 
-  private async workspaceOf({ actor }: CallContext): Promise<string> {
+  /** A token sees its one workspace, a person those with a membership, a superadmin all. */
+  private async seenBy({ actor }: CallContext): Promise<object> {
+    if (actor.role === 'superadmin') return {};
+    if (actor.kind === 'user') return { memberships: { some: { userId: actor.id } } };
     const token = await this.database.prisma.apiToken.findUnique({ where: { id: actor.id } });
-    if (!token?.workspaceId) throw new VaneError('forbidden', 'Only tokens of a workspace and superadmins can list workspaces.');
-    return token.workspaceId;
+    if (!token?.workspaceId) throw new VaneError('forbidden', 'Only people, tokens of a workspace and superadmins can list workspaces.');
+    return { id: token.workspaceId };
   }
 }
