@@ -19,6 +19,7 @@ import { PartitionReaders } from './intake/readers.js';
 import { Replays } from './replays.js';
 import { Runnables } from './runnables.js';
 import { Feeds } from './sagas/feeds.js';
+import { SecretRotation } from './sagas/secret-rotation.js';
 import { Settler } from './sagas/settler.js';
 import { SubscriptionRows } from './sagas/subscription-rows.js';
 import { Sweeper } from './sagas/sweeper.js';
@@ -78,18 +79,26 @@ const domain = (settings: TriggerSettings) => [
     ) => new Settler(rows, feeds, uses, adapters, bus, clock, logger, settings.VANE_PUBLIC_URL, metrics),
   },
   {
+    provide: SecretRotation,
+    inject: [Database, Feeds, Vault, AdapterRegistry, Bus, Clock],
+    useFactory: (database: Database, feeds: Feeds, vault: Vault, adapters: AdapterRegistry, bus: Bus, clock: Clock) =>
+      new SecretRotation(database, feeds, vault, adapters, bus, clock),
+  },
+  {
     provide: Sweeper,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Clock, Logger],
+    inject: [Database, SubscriptionRows, Feeds, Settler, SecretRotation, AdapterRegistry, Clock, Logger],
     useFactory: (
-      database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, clock: Clock, logger: Logger,
-    ) => new Sweeper(database, rows, feeds, settler, adapters, clock, logger),
+      database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, secrets: SecretRotation, adapters: AdapterRegistry, clock: Clock,
+      logger: Logger,
+    ) => new Sweeper(database, rows, feeds, settler, secrets, adapters, clock, logger),
   },
   {
     provide: Triggers,
-    inject: [Database, TriggerPlans, Feeds, Settler, Connections, TriggerViews, Clock, Logger],
+    inject: [Database, TriggerPlans, Feeds, Settler, SecretRotation, Connections, TriggerViews, Clock, Logger],
     useFactory: (
-      database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, uses: Connections, views: TriggerViews, clock: Clock, logger: Logger,
-    ) => new Triggers(database, plans, feeds, new TriggerRows(clock), settler, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
+      database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, secrets: SecretRotation, uses: Connections, views: TriggerViews, clock: Clock,
+      logger: Logger,
+    ) => new Triggers(database, plans, feeds, new TriggerRows(clock), settler, secrets, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
   },
   {
     provide: Runnables,

@@ -21,6 +21,13 @@ export function historyOf() {
 export type TriggerRow = Prisma.TriggerGetPayload<{ include: typeof withSubscription }>;
 export type SubscriptionWithHistory = Prisma.SubscriptionGetPayload<{ include: ReturnType<typeof historyOf> }>;
 
+/** Null when one secret alone is accepted. */
+function rotationOf({ status, secretVersion, appliedSecret, oldSecretsUntil }: SubscriptionWithHistory): SubscriptionView['secretRotation'] {
+  if (status === 'removing' || status === 'removed') return null;
+  if (secretVersion > 1 && appliedSecret !== secretVersion) return { state: 'applying', oldAcceptedUntil: null };
+  return oldSecretsUntil && { state: 'overlap', oldAcceptedUntil: iso(oldSecretsUntil) };
+}
+
 /** Turns rows into what the API shows. */
 export class TriggerViews {
   constructor(
@@ -63,6 +70,7 @@ export class TriggerViews {
       verified: type ? schemeOf(type, row.want as JsonObject).kind !== 'none' : false,
       attempts: row.attempts,
       nextAttemptAt: isoOrNull(row.nextAttemptAt),
+      secretRotation: rotationOf(row),
       tombstone: row.status === 'removing',
       history: row.history.map((line) => ({
         at: iso(line.at),

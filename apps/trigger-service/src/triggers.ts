@@ -1,5 +1,5 @@
 import {
-  VaneError, type CallContext, type createTrigger, type deleteTrigger, type forgetSubscription, type InputOf, type OutputOf, type ProviderView,
+  VaneError, type CallContext, type createTrigger, type deleteTrigger, type forgetSubscription, type InputOf, type OutputOf, type ProviderView, type rotateSubscriptionSecret,
   type SubscriptionView, type updateTrigger,
 } from '@vane/contracts';
 import { isUniqueViolation, newId, type Database } from '@vane/db';
@@ -9,6 +9,7 @@ import type { PoolClient } from 'pg';
 import { toServiceError, toVaneError, type Connections } from './connections.js';
 import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
 import { sameJson, type Feeds } from './sagas/feeds.js';
+import type { SecretRotation } from './sagas/secret-rotation.js';
 import type { Settled, Settler } from './sagas/settler.js';
 import { applyChange, type SubscriptionRow } from './sagas/subscription-rows.js';
 import type { Planned, TriggerPlans } from './trigger-plans.js';
@@ -32,6 +33,7 @@ export class Triggers {
     private readonly feeds: Feeds,
     private readonly rows: TriggerRows,
     private readonly settler: Settler,
+    private readonly secrets: SecretRotation,
     private readonly connections: Connections,
     private readonly views: TriggerViews,
     private readonly clock: Clock,
@@ -125,6 +127,14 @@ export class Triggers {
     });
     await this.settler.settle(given.id, call);
     return this.subscriptionView(input.workspace, given.id);
+  }
+
+  /** The new secret is committed before the service hears of it; what it does not confirm in time goes on as 202. */
+  async rotateSecret(input: InputOf<typeof rotateSubscriptionSecret>, call: CallContext): Promise<OutputOf<typeof rotateSubscriptionSecret>> {
+    const { subscription, secret } = await this.secrets.begin(input);
+    await this.settleWithin(subscription, call);
+    await this.secrets.wipe(input.workspace, subscription.id);
+    return { ...(await this.subscriptionView(input.workspace, subscription.id)), secret };
   }
 
   private async subscriptionView(workspace: string, id: string): Promise<SubscriptionView> {
@@ -232,7 +242,8 @@ export class Triggers {
       return applyChange(tx, left, { status: 'removed', nextAttemptAt: null, reason }, this.clock);
     }
     if (left.applied !== null && left.status !== 'removing' && sameJson(left.applied, left.want)) {
-      return applyChange(tx, left, { status: 'active', reason: null, attempts: 0, nextAttemptAt: null }, this.clock);
+      const nextAttemptAt = left.applied_secret === left.secret_version ? null : this.clock.now();
+      return applyChange(tx, left, { status: 'active', reason: null, attempts: 0, nextAttemptAt }, this.clock);
     }
     return left;
   }

@@ -1,7 +1,7 @@
 import { subscriptionChanged } from '@vane/contracts';
 import type { AdapterRegistry } from '@vane/adapters';
 import type { Database, Vault } from '@vane/db';
-import { compileVerifier, schemeOf, storedHeaderNamesOf, type JsonObject, type TriggerType, type Verifier } from '@vane/kit';
+import { compileVerifier, schemeOf, storedHeaderNamesOf, type JsonObject, type TriggerType, type VerificationScheme, type Verifier } from '@vane/kit';
 import type { Bus, Clock } from '@vane/runtime';
 
 /** What ingress needs to judge a request: identity, scheme and secrets. Whether to run is decided later. */
@@ -31,7 +31,7 @@ const MAX_ENTRIES = 50_000;
 
 type Row = {
   id: string; workspace_id: string; feed_id: string; service: string; trigger_type: string;
-  want: JsonObject; secrets_enc: string; status: string; version: number;
+  want: JsonObject; secrets_enc: string; old_secrets_until: Date | null; status: string; version: number;
 };
 
 /**
@@ -95,7 +95,7 @@ export class SubscriptionCache {
   private async read(key: string): Promise<Entry> {
     const { rows } = await this.database.pool.query<Row>({
       name: 'subscription-by-key',
-      text: `SELECT id, workspace_id, feed_id, service, trigger_type, want, secrets_enc, status, version
+      text: `SELECT id, workspace_id, feed_id, service, trigger_type, want, secrets_enc, old_secrets_until, status, version
              FROM subscription WHERE key = $1`,
       values: [key],
     });
@@ -121,8 +121,19 @@ export class SubscriptionCache {
       version: row.version,
       removed: row.status === 'removed' || row.status === 'removing',
       type,
-      verify: compileVerifier(schemeOf(type, row.want), secrets),
+      verify: verifierOf(schemeOf(type, row.want), secrets, row.old_secrets_until),
       headerNames: storedHeaderNamesOf(type, row.want),
     };
   }
+}
+
+/**
+ * Accepts every secret until `oldUntil` (null: no end is set yet), and from then on the newest alone: by the time of the
+ * request, so that an old one ends on time whatever is cached and whoever has not cleaned up.
+ */
+function verifierOf(scheme: VerificationScheme, secrets: string[], oldUntil: Date | null): Verifier {
+  const all = compileVerifier(scheme, secrets);
+  if (secrets.length < 2 || !oldUntil) return all;
+  const newest = compileVerifier(scheme, secrets.slice(0, 1));
+  return (request, now) => (now < oldUntil ? all : newest)(request, now);
 }

@@ -12,7 +12,7 @@ import { Member } from './refresh-member.js';
 import { PROVIDER_CLIENT, PROVIDER_SERVICE, startRefreshProvider, type RefreshProvider } from './refresh-provider.js';
 
 /** The row of the connection, read past the apps. */
-export type ConnectionRow = { status: string; reason: string | null; generation: number };
+export type ConnectionRow = { status: string; reason_code: string | null; generation: number };
 
 /** Postgres, NATS, a provider and ten processes of oauth-service that share one connection. */
 export type RefreshHouse = {
@@ -56,16 +56,16 @@ export async function openRefreshHouse(
   });
   const provider = await startRefreshProvider(providerPort, integration.redirectUri);
   closers.push(provider.close);
-  const connect = () => authorise(first, integration, workspace);
-  await connect();
+  await authorise(first, integration, workspace);
   const connection = (await database.pool.query<{ id: string }>('SELECT id FROM connection')).rows[0]!.id;
   return {
-    members, provider, gates, connection, connect,
+    members, provider, gates, connection,
+    connect: async () => authorise(members.find(({ ready }) => ready) ?? first, integration, workspace),
     expire: async () => {
       const ago = new Date(Date.now() - 1000);
       await database.pool.query('UPDATE connection SET expires_at = $2, refresh_at = $2 WHERE id = $1', [connection, ago]);
     },
-    row: async () => (await database.pool.query<ConnectionRow>('SELECT status, reason, generation FROM connection WHERE id = $1', [connection])).rows[0]!,
+    row: async () => (await database.pool.query<ConnectionRow>('SELECT status, reason_code, generation FROM connection WHERE id = $1', [connection])).rows[0]!,
   };
 }
 

@@ -5,13 +5,18 @@ import type { z } from 'zod';
 import { builtFile, startServer, type Server } from '../bench/child-process.js';
 
 /** What a caller was told: a token, that a person has to connect the account again, or anything else. */
-export type Answer = { kind: 'token'; accessToken: string; generation: number } | { kind: 'auth_required' | 'failed'; message: string };
+export type Answer = { kind: 'token'; accessToken: string; generation: number } | { kind: 'auth_required' | 'failed'; message: string; later: boolean };
+
+const TRIES = 3;
 
 /**
  * One process of oauth-service with bus subjects of its own, so that it and no other is asked. Its database is everybody's.
  */
 export class Member {
   private server: Server | undefined;
+  private starting: Promise<void> | undefined;
+  /** It answers; false from a kill until it was started again. */
+  ready = false;
   private readonly bus: Bus;
 
   constructor(
@@ -25,7 +30,15 @@ export class Member {
     return this.server?.pid ?? 0;
   }
 
-  async start(): Promise<void> {
+  /** Starts it unless that is under way; resolves when it is ready. */
+  start(): Promise<void> {
+    this.starting ??= this.spawn().then(() => {
+      this.ready = true;
+    });
+    return this.starting;
+  }
+
+  private async spawn(): Promise<void> {
     const { name, environment, logFile, workspace } = this.options;
     this.server = await startServer({
       name,
@@ -38,6 +51,8 @@ export class Member {
 
   /** `kill -9`; resolves when the process is gone. */
   async kill(): Promise<void> {
+    this.ready = false;
+    this.starting = undefined;
     process.kill(this.pid, 'SIGKILL');
     await this.server?.stop();
   }
@@ -52,11 +67,20 @@ export class Member {
       return { kind: 'token', accessToken, generation };
     } catch (error) {
       const lost = error instanceof VaneError && error.code === 'connection_auth_required';
-      return { kind: lost ? 'auth_required' : 'failed', message: error instanceof Error ? error.message : String(error) };
+      const later = error instanceof VaneError && error.retry === 'later';
+      return { kind: lost ? 'auth_required' : 'failed', message: error instanceof Error ? error.message : String(error), later };
     }
   }
 
+  /** As a caller does who is told to try again later: on a busy machine a successor may come after its patience. */
+  async tokenInTheEnd(connection: string): Promise<Answer> {
+    let answer = await this.token(connection);
+    for (let tries = 1; tries < TRIES && answer.kind === 'failed' && answer.later; tries += 1) answer = await this.token(connection);
+    return answer;
+  }
+
   async stop(): Promise<void> {
+    await this.starting?.catch(() => undefined);
     await this.bus.close();
     await this.server?.stop();
   }

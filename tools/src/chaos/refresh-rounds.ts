@@ -1,4 +1,4 @@
-import type { Answer } from './refresh-member.js';
+import type { Answer, Member } from './refresh-member.js';
 import type { RefreshHouse } from './refresh-house.js';
 
 const CALLERS_PER_PROCESS = 2;
@@ -36,24 +36,27 @@ export async function calmRound(house: RefreshHouse): Promise<Round> {
 /**
  * One process is held at `step` of its refresh, the others are asked meanwhile, and it is killed. They have to end with
  * a token or with the demand to connect again; which of both, the step decides.
- * `odd`: before the request, whether the process had declared it already.
+ * `odd`: before the request, whether the process had declared it already. The killed process is started again meanwhile.
  */
 export async function killRound(house: RefreshHouse, step: Step, victimIndex: number, odd: boolean): Promise<Round> {
   const { members, provider } = house;
+  const victim = members[victimIndex]!;
+  await victim.start();
   if ((await house.row()).status !== 'active') await house.connect();
   await provider.forgive();
   await house.expire();
   const before = await provider.counts();
-  const victim = members[victimIndex]!;
   const hold = holdAt(house, step, odd, before.tokenRequests);
   await hold.prepare();
   // What the callers of a dead process are told is nobody's promise.
   void askAll(house, [victim]);
   await hold.reached();
-  const asked = askAll(house, members.filter((member) => member !== victim));
+  const asked = Promise.all(callersOf(members.filter((member) => member !== victim && member.ready)).map((member) => member.tokenInTheEnd(house.connection)));
   await victim.kill();
   await hold.release();
-  const [answers] = await Promise.all([asked, victim.start()]);
+  // Whoever next needs it waits for it, and is told when it does not start.
+  victim.start().catch(() => undefined);
+  const answers = await asked;
 
   const after = await provider.counts();
   const refreshes = after.tokenRequests - before.tokenRequests;
@@ -65,10 +68,10 @@ export async function killRound(house: RefreshHouse, step: Step, victimIndex: nu
 
 async function judge(house: RefreshHouse, step: Step, answers: Answer[]): Promise<string[]> {
   const kinds = [...new Set(answers.map(({ kind }) => kind))];
-  const { status, reason } = await house.row();
+  const { status, reason_code: code } = await house.row();
   if (losesTokens(step)) {
     if (kinds.join() !== 'auth_required' || status !== 'auth_required') return [`the connection is ${status}, callers were told: ${answers.map(describe).join('; ')}`];
-    return reason?.includes('may have been lost') ? [] : [`the connection needs authorising, but does not say that tokens were lost: ${reason}`];
+    return code === 'maybe_lost' ? [] : [`the connection needs authorising, but its reason is ${code}, not that tokens may be lost`];
   }
   if (kinds.join() !== 'token' || status !== 'active') return [`nothing was lost, but the connection is ${status}, and callers were told: ${answers.map(describe).join('; ')}`];
   return checkToken(house, answers);
@@ -99,7 +102,8 @@ function holdAt({ gates, provider }: RefreshHouse, step: Step, odd: boolean, req
   };
 }
 
-const askAll = ({ connection }: RefreshHouse, members: RefreshHouse['members']): Promise<Answer[]> =>
-  Promise.all(members.flatMap((member) => Array.from({ length: CALLERS_PER_PROCESS }, () => member.token(connection))));
+const callersOf = (members: Member[]): Member[] => members.flatMap((member) => Array.from({ length: CALLERS_PER_PROCESS }, () => member));
+
+const askAll = ({ connection }: RefreshHouse, members: Member[]): Promise<Answer[]> => Promise.all(callersOf(members).map((member) => member.token(connection)));
 
 const describe = (answer: Answer): string => (answer.kind === 'token' ? `a token of generation ${answer.generation}` : answer.message);

@@ -80,6 +80,11 @@ export class TriggersController {
     return this.triggers.forget(input, call);
   }
 
+  @Handles(contracts.rotateSubscriptionSecret)
+  rotateSecret(input: InputOf<typeof contracts.rotateSubscriptionSecret>, call: CallContext) {
+    return this.triggers.rotateSecret(input, call);
+  }
+
   @Handles(contracts.sweepSubscriptions)
   sweep(input: InputOf<typeof contracts.sweepSubscriptions>) {
     return this.sweeper.sweep(input.limit);

@@ -9,6 +9,7 @@ import { createTestDatabase, type TestDatabase } from '@vane/testing';
 import { z } from 'zod';
 import type { Connections } from '../connections.js';
 import { Feeds } from './feeds.js';
+import { SecretRotation } from './secret-rotation.js';
 import { Settler } from './settler.js';
 import { SubscriptionRows } from './subscription-rows.js';
 import { Sweeper } from './sweeper.js';
@@ -41,7 +42,7 @@ let database: Database;
 let bus: Bus;
 let objects: Objects;
 let installed: Adapter | undefined;
-let parts: { feeds: Feeds; rows: SubscriptionRows; settler: Settler; sweeper: Sweeper };
+let parts: { feeds: Feeds; rows: SubscriptionRows; settler: Settler; secrets: SecretRotation; sweeper: Sweeper };
 let workspaceId: string;
 
 const adapterOf = (service: Objects): Adapter =>
@@ -97,7 +98,8 @@ beforeEach(async () => {
   const feeds = new Feeds(vault, new HookKeys(key()), clock);
   const rows = new SubscriptionRows(database, clock);
   const settler = new Settler(rows, feeds, connections, adapters, bus, clock, logger, PUBLIC, new Metrics());
-  parts = { feeds, rows, settler, sweeper: new Sweeper(database, rows, feeds, settler, adapters, clock, logger) };
+  const secrets = new SecretRotation(database, feeds, vault, adapters, bus, clock);
+  parts = { feeds, rows, settler, secrets, sweeper: new Sweeper(database, rows, feeds, settler, secrets, adapters, clock, logger) };
   workspaceId = newId('workspace', clock.now());
   await database.pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $1, $2)', [workspaceId, clock.now()]);
   await feeds.prepare(workspaceId);

@@ -76,7 +76,7 @@ export class Settler {
     try {
       const http = this.leased(await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call), row.id, owner);
       const change = await this.step(started, row.attempts > 0, remote, http);
-      const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt, ...change, ...this.overtaken(started, current) }));
+      const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt, ...change, ...this.secretConfirmed(started, current), ...this.overtaken(started, current) }));
       return done ? { outcome: 'settled', row: done } : { outcome: 'busy' };
     } catch (cause) {
       if (cause instanceof LeaseLost) return { outcome: 'busy' };
@@ -101,7 +101,14 @@ export class Settler {
     const leaving = current.status === 'removing' || current.status === 'removed';
     if (leaving && before.status !== 'removing') return { status: 'removing', nextAttemptAt: this.clock.now() };
     if (current.status === 'removed') return { status: 'removed', nextAttemptAt: null };
-    return sameJson(before.want, current.want) ? {} : { nextAttemptAt: this.clock.now() };
+    return sameJson(before.want, current.want) && before.secret_version === current.secret_version ? {} : { nextAttemptAt: this.clock.now() };
+  }
+
+  /** Every write to the service carries the newest secret; from its answer on the one before has its time. */
+  private secretConfirmed(before: SubscriptionRow, current: SubscriptionRow): Change {
+    if (before.status === 'removing' || before.applied_secret === before.secret_version) return {};
+    const newest = current.secret_version === before.secret_version && current.secret_overlap_ms !== null;
+    return { appliedSecret: before.secret_version, ...(newest ? { oldSecretsUntil: this.clock.in(Number(current.secret_overlap_ms)) } : {}) };
   }
 
   private async step(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
@@ -197,7 +204,7 @@ function noAdapter(row: SubscriptionRow): ServiceError {
 
 export function isSettled(row: SubscriptionRow): boolean {
   if (row.status === 'removed') return true;
-  return row.status === 'active' && row.applied !== null && sameJson(row.applied, row.want);
+  return row.status === 'active' && row.applied !== null && sameJson(row.applied, row.want) && row.applied_secret === row.secret_version;
 }
 
 function statusAfter(row: SubscriptionRow, error: ServiceError): SubscriptionRow['status'] {

@@ -15,6 +15,12 @@ export type SubscriptionRow = {
   resource: string;
   key: string;
   secrets_enc: string;
+  /** Counts the secrets chosen; `applied_secret` is the last one that the service has confirmed, null before the first. */
+  secret_version: number;
+  applied_secret: number | null;
+  /** Milliseconds, as Postgres writes a bigint. */
+  secret_overlap_ms: string | null;
+  old_secrets_until: Date | null;
   want: JsonObject;
   applied: JsonObject | null;
   external_id: string | null;
@@ -34,6 +40,8 @@ export type Change = Partial<{
   externalId: string | null;
   attempts: number;
   nextAttemptAt: Date | null;
+  appliedSecret: number | null;
+  oldSecretsUntil: Date | null;
 }>;
 
 /** Longer than one call with its token and its renewed try; extended before each call. */
@@ -149,7 +157,7 @@ export async function applyChange(
   const { rows } = await tx.query<SubscriptionRow>(
     `UPDATE subscription SET status = $2, status_since = CASE WHEN status = $2 THEN status_since ELSE $3 END,
        reason_code = $4, reason_message = $5, want = $6, applied = $7, external_id = $8, attempts = $9,
-       next_attempt_at = $10, version = version + 1,
+       next_attempt_at = $10, applied_secret = $12, old_secrets_until = $13, version = version + 1,
        lease_until = CASE WHEN $11::timestamptz IS NULL THEN lease_until ELSE $11 END
      WHERE id = $1 RETURNING *`,
     [
@@ -157,6 +165,7 @@ export async function applyChange(
       JSON.stringify(pick('want', row.want)), jsonOrNull(pick('applied', row.applied)), pick('externalId', row.external_id),
       pick('attempts', row.attempts), pick('nextAttemptAt', row.next_attempt_at),
       extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
+      pick('appliedSecret', row.applied_secret), pick('oldSecretsUntil', row.old_secrets_until),
     ],
   );
   if (status !== row.status || (reason?.code ?? null) !== row.reason_code) {

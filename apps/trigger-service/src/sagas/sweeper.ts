@@ -4,6 +4,7 @@ import { systemCall, type CallContext } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Clock, Logger } from '@vane/runtime';
 import type { Feeds } from './feeds.js';
+import type { SecretRotation } from './secret-rotation.js';
 import type { Settler } from './settler.js';
 import type { SubscriptionRows } from './subscription-rows.js';
 
@@ -18,12 +19,14 @@ export class Sweeper {
     private readonly rows: SubscriptionRows,
     private readonly feeds: Feeds,
     private readonly settler: Settler,
+    private readonly secrets: SecretRotation,
     private readonly adapters: AdapterRegistry,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
   async sweep(limit: number): Promise<{ settled: number; more: boolean }> {
+    await this.secrets.wipeEnded(limit);
     const ids = await this.rows.due(limit);
     const call = systemCall('trigger-service', `sweep-${randomUUID()}`);
     const stopAt = this.clock.in(SWEEP_MS);

@@ -38,7 +38,8 @@ export const remote: RemoteApi<Want> = {
   },
 
   async update(http, externalId, input) {
-    // `config` is replaced: without the secret GitHub would stop signing.
+    // `config` is replaced: without the secret GitHub would stop signing, and another one is used from the next delivery on
+    // (https://docs.github.com/en/rest/repos/webhooks#update-a-repository-webhook).
     const json = await write(http, { method: 'PATCH', path: hookPath(input.resource, externalId), json: bodyOf(input) });
     readAs(hook, json, 'a webhook');
   },
@@ -52,6 +53,8 @@ export const remote: RemoteApi<Want> = {
     if (await remote.get(http, resource, externalId)) throw hidden('forbidden', resource);
     return 'gone';
   },
+
+  canReplaceSecret: true,
 };
 
 function bodyOf({ want, callbackUrl, secret }: RegisterInput<Want>): object {

@@ -50,6 +50,8 @@ export const remote: RemoteApi<Want> = {
     if (deleted === undefined || deleted === null) return 'gone';
     return readAs(z.boolean(), deleted, 'whether it was there') ? 'removed' : 'gone';
   },
+
+  canReplaceSecret: true,
 };
 
 /** An update replaces everything, so both kinds of write send everything, the secret included. */

@@ -35,6 +35,7 @@ const remote: RemoteApi = {
   register: async (http, { callbackUrl, secret }) => ({ externalId: at(http).add(callbackUrl, secret) }),
   list: async (http) => [...at(http).hooks].map(([id, { url }]) => shown(id, url)),
   get: async (http, _resource, id) => (at(http).hooks.has(id) ? shown(id, at(http).hooks.get(id)?.url ?? '') : null),
+  canReplaceSecret: true,
   update: async (http, id, { callbackUrl, secret }) => {
     if (!at(http).hooks.has(id)) throw new ServiceError('not_found', 'The hook is gone.');
     at(http).hooks.set(id, { url: callbackUrl, secret });
@@ -147,6 +148,7 @@ describe('the suite', () => {
     ['pings it does not tell', withWebhook({ isPing: () => false }), 'pings are told from events'],
     ['a pointer no fixture has', withWebhook({ redact: [{ pointer: '/other' }] }), '/other is cut out of bodies before they are stored'],
     ['a second hook each time', withRemote({ list: async () => [] }), 'registering twice leaves one'],
+    ['an update that keeps the first secret whatever it is given', withRemote({ update: async (http, id, input) => remote.update(http, id, { ...input, secret: at(http).hooks.get(id)?.secret ?? input.secret }) }), 'updating with another secret replaces it and keeps the id'],
     ['an update that loses the secret', withRemote({ update: async (http, id, input) => remote.update(http, id, { ...input, secret: '' }) }), 'updating keeps the secret and the id'],
     ['a removal that fails on what is gone', withRemote({ remove: async (http, _, id) => { if (!at(http).hooks.delete(id)) throw new ServiceError('not_found', 'Gone.'); return 'removed'; } }), 'gone counts as removed'],
     ['an update that overlooks what is gone', withRemote({ update: async () => undefined }), 'updating what is gone says not_found'],

@@ -24,7 +24,7 @@ export function remoteCases(prepared: Prepared): Case[] {
       }
     },
   });
-  return [...registerCases(tried), ...lifeCases(tried), ...secrecyCases(tried)];
+  return [...registerCases(tried), ...lifeCases(tried, remote, prepared.secret(2)), ...secrecyCases(tried)];
 }
 
 type Bench = { remote: RemoteApi; rig: RemoteRig; input: RegisterInput };
@@ -57,7 +57,21 @@ function registerCases(tried: Tried): Case[] {
   ];
 }
 
-function lifeCases(tried: Tried): Case[] {
+/** What the engine rotates secrets by: the object stays, and the service proves itself with the new secret from then on. */
+function replaceSecretCase(tried: Tried, remote: RemoteApi, otherSecret: string): Case {
+  const name = 'updating with another secret replaces it and keeps the id';
+  if (!remote.canReplaceSecret) return { name, omitted: 'only a new object gets a new secret', run: () => undefined };
+  return tried(name, async (bench) => {
+    const { rig, input } = bench;
+    const externalId = await ensure(bench);
+    assert.notEqual(otherSecret, input.secret);
+    await remote.update(rig.http, externalId, { ...input, secret: otherSecret });
+    assert.equal(await rig.state.secretOf(externalId), otherSecret);
+    assert.equal((await remote.get(rig.http, input.resource, externalId))?.callbackUrl, input.callbackUrl);
+  });
+}
+
+function lifeCases(tried: Tried, remote: RemoteApi, otherSecret: string): Case[] {
   return [
     tried('updating keeps the secret and the id', async (bench) => {
       const { remote, rig, input } = bench;
@@ -66,6 +80,7 @@ function lifeCases(tried: Tried): Case[] {
       assert.equal(await rig.state.secretOf(externalId), input.secret);
       assert.equal((await remote.get(rig.http, input.resource, externalId))?.callbackUrl, input.callbackUrl);
     }),
+    replaceSecretCase(tried, remote, otherSecret),
     tried('gone counts as removed', async (bench) => {
       const { remote, rig, input } = bench;
       const before = await rig.state.count();
