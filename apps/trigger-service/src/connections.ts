@@ -1,6 +1,7 @@
 import { getAccessToken, getConnection, VaneError, type CallContext, type ConnectionView, type ErrorCode, type OutputOf } from '@vane/contracts';
 import { ServiceError, type Adapter, type ServiceErrorKind, type ServiceHttp } from '@vane/kit';
-import { createServiceHttp, type Bus, type Clock, type EgressClient } from '@vane/runtime';
+import { createServiceHttp, type Bus, type Clock, type EgressClient, type OriginGuard } from '@vane/runtime';
+import { DeadConnections } from './dead-connections.js';
 
 export type ConnectionInfo = OutputOf<typeof getAccessToken>;
 
@@ -37,11 +38,19 @@ export function isOurFault(error: unknown): boolean {
 
 /** Uses connections by asking oauth-service for short-lived tokens; never reads its tables. */
 export class Connections {
+  private readonly dead = new DeadConnections();
+
   constructor(
     private readonly bus: Bus,
     private readonly egress: EgressClient,
     private readonly clock: Clock,
+    private readonly origins: OriginGuard,
   ) {}
+
+  /** No call is sent any more with a token that this process has of the connection. */
+  stop(connection: string): void {
+    this.dead.end(connection);
+  }
 
   /** The connection as it is stored, if it is the asker's to use: shared, or their own. Throws not_found, forbidden or unavailable. */
   async own(workspace: string, connection: string, call: CallContext): Promise<ConnectionView> {
@@ -65,6 +74,7 @@ export class Connections {
 
   /** The adapter's way to its service as this connection. */
   async http(adapter: Adapter, workspace: string, connection: string, call: CallContext): Promise<ServiceHttp> {
+    const check = this.dead.begin(connection);
     let current = await this.info(workspace, connection, call);
     return createServiceHttp({
       adapter,
@@ -72,9 +82,11 @@ export class Connections {
       egress: this.egress,
       clock: this.clock,
       token: async (rejectedGeneration) => {
+        check();
         if (rejectedGeneration !== undefined) current = await this.info(workspace, connection, call, rejectedGeneration);
         return current;
       },
+      guard: { origins: this.origins, party: connection },
     });
   }
 }

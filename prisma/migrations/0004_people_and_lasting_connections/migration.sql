@@ -320,6 +320,8 @@ ALTER TABLE "connection" ADD CONSTRAINT "connection_workspace_id_integration_id_
 -- What the schema language cannot say: indexes of what is due, and the words a status may be.
 CREATE INDEX "connection_notice_idx" ON "connection"("status_since") WHERE "notice_due";
 CREATE INDEX "connection_account_changed_idx" ON "connection"("account_changed_at") WHERE "account_changed_at" IS NOT NULL;
+CREATE INDEX "connection_auth_required_idx" ON "connection"("workspace_id", "id") WHERE "status" = 'auth_required';
+CREATE INDEX "subscription_auth_required_idx" ON "subscription"("workspace_id", "connection_id") WHERE "status" = 'auth_required';
 CREATE INDEX "connection_disconnect_idx" ON "connection"("disconnect_at") WHERE "disconnect_at" IS NOT NULL;
 CREATE INDEX "run_held_idx" ON "run"("trigger_id", "event_received_at", "id") WHERE "status" = 'held';
 CREATE INDEX "notification_delivery_due_idx" ON "notification_delivery"("next_attempt_at") WHERE "next_attempt_at" IS NOT NULL;

@@ -1,0 +1,61 @@
+import type { Database } from '@vane/db';
+import type { Clock } from '@vane/runtime';
+import { CLOCK_SKEW_MS } from './subscription-rows.js';
+
+/** Until it is asked again whether a connection works that nobody has said to work: only oauth-service is asked then. */
+const LOOK_AGAIN_MS = 3_600_000;
+
+/** `$1` now, `$2` leases that ended before this are over, `$3` workspace, `$4` connection, both null for all. */
+const CONCERNED = `(s.lease_owner IS NULL OR s.lease_until < $2) AND ($4::text IS NULL OR (s.workspace_id = $3 AND s.connection_id = $4))`;
+
+const WITH_HISTORY = `
+  INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message)
+  SELECT workspace_id, id, $1, status, reason_code, reason_message FROM changed`;
+
+const STOP = `
+  WITH changed AS (
+    UPDATE subscription s
+       SET status = 'auth_required', status_since = $1, reason_code = 'unauthorised', reason_message = c.reason, next_attempt_at = $5, version = s.version + 1
+      FROM connection c
+     WHERE c.status = 'auth_required' AND s.workspace_id = c.workspace_id AND s.connection_id = c.id
+       AND s.status IN ('pending', 'active', 'degraded', 'missing') AND ${CONCERNED}
+    RETURNING s.workspace_id, s.id, s.status, s.reason_code, s.reason_message
+  )${WITH_HISTORY}`;
+
+/** Only what has waited since before the connection came back: a service that refuses us all the same is not asked at every look. */
+const GO_ON = `
+  WITH changed AS (
+    UPDATE subscription s
+       SET status = CASE WHEN s.external_id IS NULL THEN 'pending' ELSE 'degraded' END, status_since = $1, reason_code = 'authorised',
+           reason_message = 'The connection works again, so the service is asked again.', next_attempt_at = $1, version = s.version + 1
+      FROM connection c
+     WHERE s.status = 'auth_required' AND c.workspace_id = s.workspace_id AND c.id = s.connection_id
+       AND c.status = 'active' AND c.status_since > s.status_since AND ${CONCERNED}
+    RETURNING s.workspace_id, s.id, s.status, s.reason_code, s.reason_message
+  )${WITH_HISTORY}`;
+
+/** Whatever waits, be it for a removal or a right that was granted only now: told once, by the signal. */
+const WAKE = `
+  UPDATE subscription s SET next_attempt_at = $1
+   WHERE s.next_attempt_at > $1 AND ${CONCERNED}
+     AND EXISTS (SELECT 1 FROM connection c WHERE c.workspace_id = $3 AND c.id = $4 AND c.status = 'active')`;
+
+/**
+ * Keeps subscriptions in step with whether their connection can work: without it they wait, in a state that says so, and no
+ * try is made; with it they are tried at once. Compares rows with rows, so a signal only makes it sooner.
+ */
+export class ConnectionFollower {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Of one connection, as told by a signal, or of all. What another process works on is left for the next look. */
+  async follow(one?: { workspaceId: string; connectionId: string }): Promise<void> {
+    const { pool } = this.database;
+    const values = [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), one?.workspaceId ?? null, one?.connectionId ?? null];
+    await pool.query(STOP, [...values, this.clock.in(LOOK_AGAIN_MS)]);
+    await pool.query(GO_ON, values);
+    if (one) await pool.query(WAKE, values);
+  }
+}
