@@ -27,14 +27,16 @@ export class HeldGrants {
   async find(state: string, browserToken: string | null): Promise<{ row: Authorisation; grant: Grant; connectionId: string }> {
     const row = await this.database.prisma.authorisation.findUnique({ where: { stateHash: hashOf(state) } });
     if (!row || row.grantEnc === null || row.connectionId === null || row.expiresAt <= this.clock.now()) {
-      throw new VaneError('oauth_state_invalid', 'There is nothing left to decide: it was decided already, or ten minutes have passed. Start to connect the account again.');
+      throw nothingLeft();
     }
     requireBrowser(row, browserToken);
     return { row, grant: JSON.parse(await this.vault.decrypt(row.grantEnc, place(row))) as Grant, connectionId: row.connectionId };
   }
 
+  /** @throws VaneError `oauth_state_invalid` when it was decided otherwise meanwhile */
   async forget({ id, workspaceId, grantEnc }: Authorisation): Promise<void> {
-    await this.database.forWorkspace(workspaceId).authorisation.updateMany({ where: { id, grantEnc }, data: { grantEnc: null } });
+    const { count } = await this.database.forWorkspace(workspaceId).authorisation.updateMany({ where: { id, grantEnc }, data: { grantEnc: null } });
+    if (count === 0) throw nothingLeft();
   }
 
   /** Forgets those that nobody has decided in time. */
@@ -43,6 +45,9 @@ export class HeldGrants {
     await this.database.prisma.authorisation.updateMany({ where, data: { grantEnc: null } });
   }
 }
+
+const nothingLeft = (): VaneError =>
+  new VaneError('oauth_state_invalid', 'There is nothing left to decide: it was decided already, or ten minutes have passed. Start to connect the account again.');
 
 const place = (row: Pick<Authorisation, 'id' | 'workspaceId'>) => ({
   table: 'authorisation', row: row.id, column: 'grant_enc', workspaceId: row.workspaceId,
