@@ -130,7 +130,7 @@ export const listSecrets = defineOperation({
   name: 'secrets.list',
   owner: 'trigger-service',
   summary: 'List the names of secrets',
-  access: 'operator',
+  access: 'editor',
   http: { method: 'GET', path: '/workspaces/{workspace}/secrets' },
   input: z.object({ workspace: ref, ...pageQuery }),
   output: page(secretView),

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { addPerson, browserWith, openBrowser, type Person } from '../fixtures/people.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
-import { hashToken } from './token.js';
 
 const PASSWORD = 'correct horse battery';
 const DAY = 86_400_000;
