@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import { Database, openDatabase, openVault, Vault } from '@vane/db';
-import { Clock, EgressClient, egressProvider, Health, Lifecycle, Logger, RuntimeModule } from '@vane/runtime';
+import { Clock, EgressClient, egressProvider, Health, Lifecycle, Logger, originGuardProvider, RuntimeModule } from '@vane/runtime';
 import { AccountChanges } from './account-changes.js';
 import { AuthorisationAnswers } from './authorisation-answers.js';
 import { AuthorisationsService } from './authorisations.service.js';
@@ -76,6 +76,7 @@ export class AppModule {
           useFactory: (database: Database, time: Clock, logger: Logger) => openVault('oauth', settings, { database, clock: time, logger }),
         },
         egressProvider(settings, { requireHttps: true }),
+        originGuardProvider(),
         {
           provide: ServiceCatalog,
           inject: [EgressClient],

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Endpoint } from '@vane/kit';
-import { Clock, EgressClient, EgressError, hostUrl } from '@vane/runtime';
+import { CallRefused, Clock, EgressClient, EgressError, hostUrl, OriginGuard, type GuardedCall } from '@vane/runtime';
 import * as oauth from 'oauth4webapi';
 import { ClientSecrets } from './client-secrets.js';
 import { askIdentity, type Identity } from './identity.js';
@@ -27,6 +27,9 @@ export class AuthorisationRefused extends Error {
 /** Ten years: what some services write for tokens that do not expire is beyond what a date can hold. */
 const LONGEST_LIFETIME_S = 10 * 365 * 24 * 60 * 60;
 
+/** For which the token endpoint is left alone when it asks for a pause and does not say how long. */
+const UNNAMED_PAUSE_MS = 60_000;
+
 /** Connecting to the service failed, so it cannot have acted on the request. */
 const NOT_SENT = new Set(['egress_blocked', 'dns_failed', 'connect_failed', 'tls_failed', 'invalid_request']);
 
@@ -39,6 +42,7 @@ export class OAuthClient {
     private readonly egress: EgressClient,
     private readonly clock: Clock,
     private readonly secrets: ClientSecrets,
+    private readonly origins: OriginGuard,
     times: RefreshTimes,
   ) {
     this.fetch = egress.fetchWith({ timeoutMs: times.requestMs, maxResponseBytes: 1_000_000 });
@@ -110,7 +114,8 @@ export class OAuthClient {
     const url = endpointUrl(party, party.profile.token);
     this.egress.checkUrl(url.href);
     // The guard lets plain http pass only to hosts the operator has named.
-    return { [oauth.customFetch]: this.fetch, [oauth.allowInsecureRequests]: url.protocol === 'http:' } as oauth.TokenEndpointRequestOptions;
+    const guarded: typeof globalThis.fetch = (input, init) => this.origins.call(tokenCall(party), () => this.fetch(input, init));
+    return { [oauth.customFetch]: guarded, [oauth.allowInsecureRequests]: url.protocol === 'http:' } as oauth.TokenEndpointRequestOptions;
   }
 
   /** With whichever of the client's secrets the service takes. */
@@ -119,7 +124,11 @@ export class OAuthClient {
       try {
         return issuedTokens(await ask(clientAuth(party, secret)), party);
       } catch (error) {
-        throw failureOf(error, party, secrets);
+        const failure = failureOf(error, party, secrets);
+        if (failure instanceof TokenFailure && failure.kind === 'rate_limited' && party.profile.tokenLimits === 'address') {
+          this.origins.pause(tokenCall(party), failure.details.retryAfterMs ?? UNNAMED_PAUSE_MS);
+        }
+        throw failure;
       }
     });
   }
@@ -149,6 +158,14 @@ function namedScopes(scope: string | undefined, separator: string): string[] | n
   const named = (scope ?? '').split(separator).map((one) => one.trim()).filter((one) => one !== '');
   return named.length === 0 ? null : named;
 }
+
+/** A service that limits our address limits every connection there, so all of them keep its pause. */
+const tokenCall = ({ adapter, hosts, profile }: OAuthParty): GuardedCall => ({
+  origin: endpointUrl({ adapter, hosts }, profile.token).origin,
+  service: adapter.id,
+  label: adapter.label,
+  party: profile.tokenLimits === 'address' ? 'token endpoint' : undefined,
+});
 
 function endpointUrl(party: Pick<OAuthParty, 'adapter' | 'hosts'>, endpoint: Endpoint): URL {
   return new URL(hostUrl(party.adapter, party.hosts, endpoint.host) + endpoint.path);
@@ -194,6 +211,9 @@ function failureOf(error: unknown, { adapter }: OAuthParty, secrets: string[]): 
   }
   if (error instanceof oauth.OperationProcessingError) {
     return new TokenFailure('garbage', `The token endpoint of ${label} did not answer as RFC 6749 says: ${error.message}.`, { uncertain: true });
+  }
+  if (error instanceof CallRefused) {
+    return new TokenFailure(error.why === 'limited' ? 'rate_limited' : 'unavailable', error.message, { retryAfterMs: error.retryAfterMs, cause: error });
   }
   if (error instanceof EgressError) {
     const kind = error.code === 'egress_blocked' ? 'refused' : 'unavailable';

@@ -25,6 +25,8 @@ export type OAuthProfile = {
   refresh: 'none' | 'static' | 'rotating';
   /** `error` codes of the token endpoint that mean: the grant is dead, a person must authorise again. */
   deadGrantCodes: string[];
+  /** Whom a 429 of the token endpoint means: `address`: us, with all our connections there; left out: the one connection. */
+  tokenLimits?: 'address';
   /** `error` codes of the token endpoint that mean: it does not take the client or its secret; left out: `invalid_client`. */
   clientRefusedCodes?: string[];
   /** Who the token belongs to, asked with a fresh token. */

@@ -14,6 +14,9 @@ export const oauth: OAuthProfile = {
   // What it calls a refresh token that is unknown, expired or used; its `invalid_grant` is an unknown grant type
   // (https://github.com/nextcloud/server/blob/master/apps/oauth2/lib/Controller/OauthApiController.php).
   deadGrantCodes: ['invalid_request'],
+  // Ten refused requests from one address within twelve hours, of whatever account, and it answers 429 to all from there
+  // (https://docs.nextcloud.com/server/latest/admin_manual/configuration_server/bruteforce_configuration.html).
+  tokenLimits: 'address',
   async identity(http) {
     const { data } = await call(http, { method: 'GET', path: '/ocs/v2.php/cloud/user' });
     const { id, displayname } = readAs(user, data, 'an account');
