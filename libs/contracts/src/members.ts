@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineOperation, WORKSPACE_ROLES } from './operation.js';
 import { emailAddress, newPassword, openedSession } from './people.js';
-import { done, id, ifMatch, instant, label, page, pageQuery, ref, secretText, shownSecret } from './scalars.js';
+import { done, id, ifMatch, instant, label, page, pageQuery, ref, secretText, shownSecret, text } from './scalars.js';
 
 const role = z.enum(WORKSPACE_ROLES);
 
@@ -110,6 +110,6 @@ export const acceptInvitation = defineOperation({
     method: 'POST', path: '/invitations/accept', status: 201, session: 'opens', takesPassword: true,
     isolationExempt: 'The token of the invitation is the proof, and names its workspace',
   },
-  input: z.object({ token: secretText().min(1).max(200), name: label.optional(), password: newPassword.optional(), userAgent: z.string() }),
+  input: z.object({ token: secretText().min(1).max(200), name: label.optional(), password: newPassword.optional(), userAgent: text() }),
   output: openedSession,
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineOperation, WORKSPACE_ROLES } from './operation.js';
-import { done, id, instant, label, page, pageQuery, ref, secretText, shownSecret } from './scalars.js';
+import { done, id, instant, label, page, pageQuery, ref, secretText, shownSecret, text } from './scalars.js';
 
 /** An e-mail address that a caller gives; compared and stored in lower case. */
 export const emailAddress = z.email().max(254).toLowerCase();
@@ -32,7 +32,7 @@ export const signIn = defineOperation({
   summary: 'Sign in with e-mail and password',
   access: 'public',
   http: { method: 'POST', path: '/session', status: 201, session: 'opens', guesses: 'email', isolationExempt: ownSession },
-  input: z.object({ email: emailAddress, password, userAgent: z.string() }),
+  input: z.object({ email: emailAddress, password, userAgent: text() }),
   output: openedSession,
 });
 
