@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { VaneError } from '@vane/contracts';
-import { createTransport, type Transporter } from 'nodemailer';
+import { createTransport, type SMTPTransportOptions, type Transporter } from 'nodemailer';
 import { z } from 'zod';
 import type { ChannelSender, Destination, Message, SendResult } from './channel-sender.js';
 
@@ -17,7 +17,7 @@ export class EmailSender implements ChannelSender {
   private readonly transport: Transporter | undefined;
 
   constructor(private readonly settings: MailSettings | undefined) {
-    this.transport = settings && openTransport(settings.url);
+    this.transport = settings && createTransport(transportOptions(settings.url));
   }
 
   checkTarget(target: string): void {
@@ -53,10 +53,10 @@ export class EmailSender implements ChannelSender {
 }
 
 /** A password never crosses a network in the clear: with one in a smtp:// URL, the server must offer STARTTLS. */
-function openTransport(text: string): Transporter {
+export function transportOptions(text: string): SMTPTransportOptions {
   const url = new URL(text);
   const loopback = url.hostname === 'localhost' || url.hostname === '[::1]' || (isIP(url.hostname) === 4 && url.hostname.startsWith('127.'));
-  return createTransport({
+  return {
     url: text,
     requireTLS: url.protocol === 'smtp:' && url.username !== '' && !loopback,
     connectionTimeout: CONNECT_MS,
@@ -65,7 +65,7 @@ function openTransport(text: string): Transporter {
     dnsTimeout: CONNECT_MS,
     disableFileAccess: true,
     disableUrlAccess: true,
-  });
+  };
 }
 
 type SmtpError = Error & { code?: string; responseCode?: number };
