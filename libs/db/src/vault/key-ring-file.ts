@@ -11,8 +11,8 @@ const READABLE_BY_ANYBODY = 0o004;
 
 /**
  * A ring in a file, read at every use: a rotation reaches a running process with its next data key or sealed value.
- * The first read happens here and throws a VaultError; when a later one fails, the ring stays as it was last read and
- * `onProblem` is told once.
+ * The first read happens here and throws a VaultError. When a later one fails, `onProblem` is told once; the keys that
+ * were read last go on decrypting, but nothing new is encrypted, because the current key may have been retired meanwhile.
  */
 export class FileKeyRing implements KeyRing {
   private text: string;
@@ -33,20 +33,21 @@ export class FileKeyRing implements KeyRing {
   }
 
   get all(): ReadonlyMap<string, RingKey> {
-    return this.read().all;
-  }
-
-  private read(): KeyRing {
     try {
-      const text = readKeyRingFile(this.path);
-      if (text !== this.text) this.ring = parseKeyRing(text, this.form);
-      this.text = text;
-      this.problem = '';
+      return this.read().all;
     } catch (error) {
       if (!(error instanceof VaultError)) throw error;
       if (error.message !== this.problem) this.onProblem(error);
       this.problem = error.message;
+      return this.ring.all;
     }
+  }
+
+  private read(): KeyRing {
+    const text = readKeyRingFile(this.path);
+    if (text !== this.text) this.ring = parseKeyRing(text, this.form);
+    this.text = text;
+    this.problem = '';
     return this.ring;
   }
 }
