@@ -68,12 +68,13 @@ export class Tenant {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
-    return { status: response.status, text, json: (text === '' ? {} : JSON.parse(text)) as Problem & Record<string, unknown> };
+    const isJson = /json/.test(response.headers.get('content-type') ?? '') && text !== '';
+    return { status: response.status, text, json: (isJson ? JSON.parse(text) : {}) as Problem & Record<string, unknown> };
   }
 
-  /** All that this workspace can read of itself: what a stranger did to it would show here. */
+  /** All that this workspace can read of itself, but for the record of its own doings: what a stranger did to it would show here. */
   async everything(): Promise<Record<string, unknown>> {
-    const reads = ROUTES.filter(({ http, name }) => http.method === 'GET' && http.path.includes('{workspace}') && name !== 'pickers.pick');
+    const reads = ROUTES.filter(({ http, name }) => http.method === 'GET' && http.path.includes('{workspace}') && name !== 'pickers.pick' && !name.startsWith('audit.'));
     const answers = await Promise.all(
       reads.map(async (route) => {
         const { status, json } = await this.ask(route, pathOf(route, this.objects));
