@@ -3,9 +3,10 @@ import { AdapterRegistry, loadAdapters } from '@vane/adapters';
 import { connectionChanged } from '@vane/contracts';
 import { Database, ensurePartitions, openDatabase, openSealingKey, openVault, Vault } from '@vane/db';
 import {
-  Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, queuesProvider, RuntimeModule,
+  Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, OriginGuard, originGuardProvider, queuesProvider, RuntimeModule,
 } from '@vane/runtime';
 import type { TriggerSettings } from './config.js';
+import { ConnectionMoves } from './connection-moves.js';
 import { ConnectionUsesReader } from './connection-uses.js';
 import { Connections } from './connections.js';
 import { ActivityController } from './controllers/activity.controller.js';
@@ -18,7 +19,9 @@ import { Intake } from './intake/intake.js';
 import { PartitionReaders } from './intake/readers.js';
 import { Replays } from './replays.js';
 import { Runnables } from './runnables.js';
+import { ConnectionFollower } from './sagas/connection-follower.js';
 import { Feeds } from './sagas/feeds.js';
+import { Moves } from './sagas/moves.js';
 import { SecretRotation } from './sagas/secret-rotation.js';
 import { Settler } from './sagas/settler.js';
 import { SubscriptionRows } from './sagas/subscription-rows.js';
@@ -39,6 +42,7 @@ const connections = (settings: TriggerSettings) => [
   // Without Redis runs start later and nothing is lost, so this app is ready all the same.
   queuesProvider(settings, { needed: false }),
   egressProvider(settings),
+  originGuardProvider(),
   {
     provide: Vault,
     inject: [Database, Clock, Logger],
@@ -51,8 +55,8 @@ const connections = (settings: TriggerSettings) => [
 const domain = (settings: TriggerSettings) => [
   {
     provide: Connections,
-    inject: [Bus, EgressClient, Clock],
-    useFactory: (bus: Bus, egress: EgressClient, clock: Clock) => new Connections(bus, egress, clock),
+    inject: [Bus, EgressClient, Clock, OriginGuard],
+    useFactory: (bus: Bus, egress: EgressClient, clock: Clock, origins: OriginGuard) => new Connections(bus, egress, clock, origins),
   },
   {
     provide: TriggerViews,
@@ -70,6 +74,7 @@ const domain = (settings: TriggerSettings) => [
     useFactory: (database: Database, plans: TriggerPlans) => new ConnectionUsesReader(database, plans),
   },
   { provide: SubscriptionRows, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new SubscriptionRows(database, clock) },
+  { provide: ConnectionFollower, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new ConnectionFollower(database, clock) },
   { provide: Feeds, inject: [Vault, HookKeys, Clock], useFactory: (vault: Vault, keys: HookKeys, clock: Clock) => new Feeds(vault, keys, clock) },
   {
     provide: Settler,
@@ -85,20 +90,30 @@ const domain = (settings: TriggerSettings) => [
       new SecretRotation(database, feeds, vault, adapters, bus, clock),
   },
   {
+    provide: Moves,
+    inject: [Database, Feeds, AdapterRegistry, Clock],
+    useFactory: (database: Database, feeds: Feeds, adapters: AdapterRegistry, clock: Clock) => new Moves(database, feeds, new TriggerRows(clock), adapters, clock),
+  },
+  {
     provide: Sweeper,
-    inject: [Database, SubscriptionRows, Feeds, Settler, SecretRotation, AdapterRegistry, Clock, Logger],
+    inject: [Database, SubscriptionRows, ConnectionFollower, Feeds, Settler, SecretRotation, Moves, AdapterRegistry, Clock, Logger],
     useFactory: (
-      database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, secrets: SecretRotation, adapters: AdapterRegistry, clock: Clock,
-      logger: Logger,
-    ) => new Sweeper(database, rows, feeds, settler, secrets, adapters, clock, logger),
+      database: Database, rows: SubscriptionRows, follower: ConnectionFollower, feeds: Feeds, settler: Settler, secrets: SecretRotation, moves: Moves,
+      adapters: AdapterRegistry, clock: Clock, logger: Logger,
+    ) => new Sweeper(database, rows, follower, feeds, settler, secrets, moves, adapters, clock, logger),
   },
   {
     provide: Triggers,
-    inject: [Database, TriggerPlans, Feeds, Settler, SecretRotation, Connections, TriggerViews, Clock, Logger],
+    inject: [Database, TriggerPlans, Feeds, Settler, SecretRotation, Moves, Connections, TriggerViews, Clock, Logger],
     useFactory: (
-      database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, secrets: SecretRotation, uses: Connections, views: TriggerViews, clock: Clock,
-      logger: Logger,
-    ) => new Triggers(database, plans, feeds, new TriggerRows(clock), settler, secrets, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
+      database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, secrets: SecretRotation, moves: Moves, uses: Connections, views: TriggerViews,
+      clock: Clock, logger: Logger,
+    ) => new Triggers(database, plans, feeds, new TriggerRows(clock), settler, secrets, moves, uses, views, clock, logger, settings.VANE_PUBLIC_URL),
+  },
+  {
+    provide: ConnectionMoves,
+    inject: [Database, Triggers, Clock, Logger],
+    useFactory: (database: Database, triggers: Triggers, clock: Clock, logger: Logger) => new ConnectionMoves(database, triggers, clock, logger),
   },
   {
     provide: Runnables,
@@ -133,7 +148,8 @@ export class AppModule implements OnApplicationBootstrap {
   constructor(
     @Inject(PartitionReaders) private readonly readers: PartitionReaders,
     @Inject(Database) private readonly database: Database,
-    @Inject(SubscriptionRows) private readonly rows: SubscriptionRows,
+    @Inject(ConnectionFollower) private readonly follower: ConnectionFollower,
+    @Inject(Connections) private readonly uses: Connections,
     @Inject(Bus) private readonly bus: Bus,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Logger) private readonly logger: Logger,
@@ -153,8 +169,9 @@ export class AppModule implements OnApplicationBootstrap {
     await ensurePartitions(this.database.pool, this.clock.now());
     this.readers.start();
     this.bus.onSignal(connectionChanged, ({ workspaceId, connectionId, status }) => {
-      // Lost signals and failed wakes only mean that the slow retry finds it.
-      if (status === 'active') this.rows.wake(workspaceId, connectionId).catch((error: unknown) => this.logger.warn({ err: error }, 'not woken'));
+      if (status === 'auth_required') this.uses.stop(connectionId);
+      // Lost signals and failed looks only mean that the next sweep finds it.
+      this.follower.follow({ workspaceId, connectionId }).catch((error: unknown) => this.logger.warn({ err: error }, 'change of a connection is followed later'));
     });
   }
 }

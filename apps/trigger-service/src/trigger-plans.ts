@@ -48,13 +48,25 @@ export class TriggerPlans {
 
   /**
    * Whoever decides which events are heard and what they start works with the account behind the connection, so only who may
-   * use it changes config, runnable or connection of its triggers. @throws VaneError `forbidden` and all that `connection` throws
+   * use it changes config, runnable or connection of its triggers. Returns the connection that the trigger is to work as.
+   *
+   * @throws VaneError `forbidden` and all that `connection` throws
    */
-  async change(before: { workspaceId: string; connectionId: string | null }, planned: Planned, input: { config?: unknown; runnableId?: string | undefined }, call: CallContext): Promise<void> {
+  async change(
+    before: { workspaceId: string; connectionId: string | null }, planned: Planned,
+    input: { config?: unknown; runnableId?: string | undefined; connectionId?: string | undefined }, call: CallContext,
+  ): Promise<string | null> {
     const { workspaceId, connectionId } = before;
-    if (connectionId === null) return;
+    const wanted = input.connectionId ?? connectionId;
+    if (wanted !== connectionId) {
+      // The one it leaves may be the asker's and of no use any more.
+      if (connectionId !== null) await this.connections.own(workspaceId, connectionId, call);
+      return this.connection(planned, workspaceId, wanted, call);
+    }
+    if (connectionId === null) return null;
     if (input.config !== undefined) await this.connection(planned, workspaceId, connectionId, call);
     else if (input.runnableId !== undefined) await this.connections.own(workspaceId, connectionId, call);
+    return connectionId;
   }
 
   /**

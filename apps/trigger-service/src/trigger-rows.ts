@@ -7,6 +7,9 @@ import type { TriggerRow } from './trigger-views.js';
 
 type UpdateInput = InputOf<typeof updateTrigger>;
 
+/** Where a trigger goes, and the feed that serves it until it is there. */
+export type Move = { feedId: string; connectionId: string | null; oldFeedId: string | null };
+
 /** Writes trigger rows inside the transactions of their sagas. */
 export class TriggerRows {
   constructor(private readonly clock: Clock) {}
@@ -28,17 +31,20 @@ export class TriggerRows {
   }
 
   /** Writes a change over the version that was read. A trigger that lost its runnable is enabled again with another. */
-  async update(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned, feedId: string): Promise<void> {
+  async update(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned, move?: Move): Promise<void> {
     if (input.runnableId !== undefined) await this.holdRunnable(tx, before.workspaceId, input.runnableId);
     const revived = input.runnableId !== undefined && before.status === 'disabled' && before.statusCode === 'runnable_deleted';
     const { rowCount } = await tx.query(
-      `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, feed_id = $7, updated_at = $8, version = version + 1,
-         status = CASE WHEN $10 THEN 'enabled' ELSE status END,
-         status_code = CASE WHEN $10 THEN NULL ELSE status_code END, status_message = CASE WHEN $10 THEN NULL ELSE status_message END
-       WHERE id = $1 AND workspace_id = $2 AND version = $9`,
+      `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, updated_at = $7, version = version + 1,
+         status = CASE WHEN $9 THEN 'enabled' ELSE status END,
+         status_code = CASE WHEN $9 THEN NULL ELSE status_code END, status_message = CASE WHEN $9 THEN NULL ELSE status_message END,
+         feed_id = CASE WHEN $10 THEN $11 ELSE feed_id END, connection_id = CASE WHEN $10 THEN $12 ELSE connection_id END,
+         old_feed_id = CASE WHEN $10 THEN $13 ELSE old_feed_id END, old_feed_until = CASE WHEN $10 THEN NULL ELSE old_feed_until END
+       WHERE id = $1 AND workspace_id = $2 AND version = $8`,
       [
         before.id, before.workspaceId, input.name ?? before.name, JSON.stringify(planned.config), JSON.stringify(planned.plan.want),
-        input.runnableId ?? before.runnableId, feedId, this.clock.now(), before.version, revived,
+        input.runnableId ?? before.runnableId, this.clock.now(), before.version, revived,
+        move !== undefined, move?.feedId, move?.connectionId, move?.oldFeedId,
       ],
     );
     if (rowCount === 0) throw changed();
@@ -48,11 +54,12 @@ export class TriggerRows {
   async restore(tx: PoolClient, before: TriggerRow): Promise<void> {
     await tx.query(
       `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, status = $7, status_code = $8, status_message = $9,
-         updated_at = $10, version = version + 1
+         updated_at = $10, version = version + 1, feed_id = $12, connection_id = $13, old_feed_id = $14, old_feed_until = $15
        WHERE id = $1 AND workspace_id = $2 AND version = $11`,
       [
         before.id, before.workspaceId, before.name, JSON.stringify(before.config), JSON.stringify(before.want as JsonObject), before.runnableId,
         before.status, before.statusCode, before.statusMessage, this.clock.now(), before.version + 1,
+        before.feedId, before.connectionId, before.oldFeedId, before.oldFeedUntil,
       ],
     );
   }

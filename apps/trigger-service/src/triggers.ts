@@ -9,6 +9,7 @@ import type { PoolClient } from 'pg';
 import { toServiceError, toVaneError, type Connections } from './connections.js';
 import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
 import { sameJson, type Feeds } from './sagas/feeds.js';
+import type { Moves } from './sagas/moves.js';
 import type { SecretRotation } from './sagas/secret-rotation.js';
 import type { Settled, Settler } from './sagas/settler.js';
 import { applyChange, type SubscriptionRow } from './sagas/subscription-rows.js';
@@ -19,8 +20,6 @@ import { historyOf, withSubscription, type SubscriptionWithHistory, type Trigger
 /** The caller waits this long for the service; after that the answer is 202 and the saga goes on. */
 const WAIT_MS = 10_000;
 const BUSY_WAIT_MS = 250;
-/** A move that a crash cuts off between its two commits is noticed after this. */
-const MOVE_MS = 60_000;
 
 type CreateInput = InputOf<typeof createTrigger>;
 type UpdateInput = InputOf<typeof updateTrigger>;
@@ -34,6 +33,7 @@ export class Triggers {
     private readonly rows: TriggerRows,
     private readonly settler: Settler,
     private readonly secrets: SecretRotation,
+    private readonly moves: Moves,
     private readonly connections: Connections,
     private readonly views: TriggerViews,
     private readonly clock: Clock,
@@ -81,24 +81,24 @@ export class Triggers {
     return row as TriggerRow;
   }
 
-  /** Changes config, runnable or name. What the service refuses is undone; what it does not answer goes on as 202. */
+  /** Changes config, connection, runnable or name. What the service refuses is undone; what it does not answer goes on as 202. */
   async update(input: UpdateInput, call: CallContext): Promise<OutputOf<typeof updateTrigger>> {
     const before = await this.find(input.workspace, input.trigger);
     if (before.version !== input.ifMatch) throw changed(before.version);
     const planned = this.plans.plan(before.service, before.type, (input.config ?? before.config) as JsonObject, before.id);
-    await this.plans.change(before, planned, input, call);
+    const connectionId = await this.plans.change(before, planned, input, call);
     refuseOtherSecret(planned.type, before.want as JsonObject, planned.plan.want);
-    const move = planned.plan.resource !== before.feed.resource;
+    const move = planned.plan.resource !== before.feed.resource || connectionId !== before.connectionId;
     await this.feeds.prepare(before.workspaceId);
     const target = await this.database.transaction((tx) =>
-      move ? this.prepareMove(tx, before, planned) : this.change(tx, before, input, planned, before.feedId),
+      move ? this.moves.start(tx, before, input, planned, connectionId) : this.change(tx, before, input, planned),
     );
-    const settled = target ? await this.settleWithin(target, call, move ? MOVE_MS : undefined) : undefined;
+    const settled = target ? await this.settleWithin(target, call) : undefined;
     if (settled?.outcome === 'refused') {
-      await this.undoUpdate(before, planned, target!, move, call);
+      await this.undoUpdate(before, planned, target!, call);
       throw toVaneError(settled.error);
     }
-    if (move) await this.finishMove(before, input, planned, target!, call);
+    if (move) for (const left of await this.moves.finish(1, before.id)) await this.settleWithin(left, call);
     return this.views.trigger(await this.find(input.workspace, input.trigger));
   }
 
@@ -106,8 +106,9 @@ export class Triggers {
     const before = await this.find(input.workspace, input.trigger);
     const type = this.plans.installed(before.service, before.type);
     const subscription = await this.database.transaction(async (tx) => {
-      await this.feeds.lockById(tx, before.feedId);
+      await this.feeds.lockAll(tx, [before.feedId, before.oldFeedId]);
       await this.rows.delete(tx, input.workspace, before.id);
+      if (before.oldFeedId !== null) await this.feeds.recompute(tx, before.oldFeedId, type);
       const { subscription: left } = await this.feeds.recompute(tx, before.feedId, type);
       return left?.status === 'removing' && input.force ? this.feeds.giveUp(tx, left) : left;
     });
@@ -197,7 +198,7 @@ export class Triggers {
   }
 
   /** Null when the service has not answered in time: the saga goes on without us. */
-  private async settleWithin(subscription: SubscriptionRow, call: CallContext, lookAgainMs?: number): Promise<Settled | null> {
+  private async settleWithin(subscription: SubscriptionRow, call: CallContext): Promise<Settled | null> {
     let timer: NodeJS.Timeout | undefined;
     let waiting = true;
     const late = new Promise<null>((resolve) => {
@@ -205,7 +206,7 @@ export class Triggers {
     });
     const work = async (): Promise<Settled | null> => {
       for (;;) {
-        const settled = await this.settler.settle(subscription.id, call, lookAgainMs);
+        const settled = await this.settler.settle(subscription.id, call);
         if (settled.outcome !== 'busy' || !waiting) return settled;
         // Another request or the sweeper is at it; what it does not finish for us, we do.
         await new Promise((resolve) => setTimeout(resolve, BUSY_WAIT_MS));
@@ -249,41 +250,19 @@ export class Triggers {
   }
 
   /** Writes a change that stays on its feed; returns the subscription if the service has to hear of it. */
-  private async change(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned, feedId: string): Promise<SubscriptionRow | null> {
-    await this.feeds.lockById(tx, feedId);
-    await this.rows.update(tx, before, input, planned, feedId);
+  private async change(tx: PoolClient, before: TriggerRow, input: UpdateInput, planned: Planned): Promise<SubscriptionRow | null> {
+    await this.feeds.lockById(tx, before.feedId);
+    await this.rows.update(tx, before, input, planned);
     if (input.config === undefined) return null;
-    return (await this.feeds.recompute(tx, feedId, planned.type)).subscription;
+    return (await this.feeds.recompute(tx, before.feedId, planned.type)).subscription;
   }
 
-  /** Another resource is another feed: its subscription is there before the old one goes. */
-  private async prepareMove(tx: PoolClient, before: TriggerRow, planned: Planned): Promise<SubscriptionRow> {
-    const feedId = await this.feeds.lock(tx, {
-      workspaceId: before.workspaceId, service: before.service, triggerType: before.type,
-      connectionId: before.connectionId, resource: planned.plan.resource,
-    });
-    const live = await this.feeds.live(tx, feedId);
-    const { type, plan } = planned;
-    if (live) return this.feeds.rewant(tx, live, type, [live.want, plan.want]);
-    return (await this.feeds.insertPending(tx, { feedId, type, want: plan.want })).subscription;
-  }
-
-  /** The trigger changes over; whatever happened to either feed meanwhile, both end up as their triggers want them. */
-  private async finishMove(before: TriggerRow, input: UpdateInput, planned: Planned, target: SubscriptionRow, call: CallContext): Promise<void> {
+  private async undoUpdate(before: TriggerRow, planned: Planned, target: SubscriptionRow, call: CallContext): Promise<void> {
     const left = await this.database.transaction(async (tx) => {
-      for (const feedId of [before.feedId, target.feed_id].sort()) await this.feeds.lockById(tx, feedId);
-      await this.rows.update(tx, before, input, planned, target.feed_id);
-      const there = await this.feeds.recompute(tx, target.feed_id, planned.type);
-      const here = await this.feeds.recompute(tx, before.feedId, planned.type);
-      return [there.subscription, here.subscription];
-    });
-    for (const subscription of left) if (subscription) await this.settleWithin(subscription, call);
-  }
-
-  private async undoUpdate(before: TriggerRow, planned: Planned, target: SubscriptionRow, move: boolean, call: CallContext): Promise<void> {
-    const left = await this.database.transaction(async (tx) => {
-      await this.feeds.lockById(tx, target.feed_id);
-      if (!move) await this.rows.restore(tx, before);
+      await this.feeds.lockAll(tx, [target.feed_id, before.feedId]);
+      await this.rows.restore(tx, before);
+      // What a given up move would have left is wanted again.
+      if (target.feed_id !== before.feedId) await this.feeds.recompute(tx, before.feedId, planned.type);
       return this.restore(tx, target.feed_id, planned);
     });
     if (left) await this.settler.settle(left.id, call);

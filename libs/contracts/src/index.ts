@@ -1,6 +1,7 @@
 import * as access from './access.js';
 import * as activity from './activity.js';
 import * as audit from './audit.js';
+import * as connectionMoves from './connection-moves.js';
 import * as connections from './connections.js';
 import * as members from './members.js';
 import * as notifications from './notifications.js';
@@ -17,6 +18,7 @@ import * as users from './users.js';
 export * from './access.js';
 export * from './activity.js';
 export * from './audit.js';
+export * from './connection-moves.js';
 export * from './connections.js';
 export * from './errors.js';
 export * from './masking.js';
@@ -38,7 +40,7 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, runnables, triggers, subscriptionSecrets, activity, notifications]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, connectionMoves, runnables, triggers, subscriptionSecrets, activity, notifications]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

@@ -155,6 +155,7 @@ export const updateTrigger = defineOperation({
     trigger: ref,
     ifMatch,
     name: label.optional(),
+    connectionId: ref.optional().describe('Another connection of the same service: the old one serves the trigger until the new one does'),
     config: jsonObject.optional(),
     runnableId: ref.optional(),
   }),

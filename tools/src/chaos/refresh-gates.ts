@@ -20,7 +20,7 @@ const INSTALL = `
 
 /**
  * Holds a process at a statement of its refresh, from outside and for as long as needed. After a kill the statement is
- * still at the server: `drop` makes it as if it had never arrived, `open` lets it commit for its dead sender.
+ * still at the server: `drop` makes it as if it had never arrived, `open` lets it go on without its sender.
  */
 export class RefreshGates {
   private constructor(

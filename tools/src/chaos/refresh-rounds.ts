@@ -1,3 +1,4 @@
+import { eventually } from '@vane/testing';
 import type { Answer, Member } from './refresh-member.js';
 import type { RefreshHouse } from './refresh-house.js';
 
@@ -46,12 +47,13 @@ export async function killRound(house: RefreshHouse, step: Step, victimIndex: nu
   await provider.forgive();
   await house.expire();
   const before = await provider.counts();
-  const hold = holdAt(house, step, odd, before.tokenRequests);
+  const hold = holdAt(house, step, odd, before.tokenRequests, (await house.row()).generation);
   await hold.prepare();
   // What the callers of a dead process are told is nobody's promise.
   void askAll(house, [victim]);
   await hold.reached();
   const asked = Promise.all(callersOf(members.filter((member) => member !== victim && member.ready)).map((member) => member.tokenInTheEnd(house.connection)));
+  await hold.letGo?.();
   await victim.kill();
   await hold.release();
   // Whoever next needs it waits for it, and is told when it does not start.
@@ -82,23 +84,38 @@ async function checkToken({ provider }: RefreshHouse, answers: Answer[]): Promis
   return answer && (await provider.accepts(answer.accessToken)) ? [] : ['the provider does not accept the token that was handed out'];
 }
 
+/** `letGo` is done before the kill, `release` after it. */
+type Hold = { prepare(): Promise<void>; reached(): Promise<void>; letGo?(): Promise<void>; release(): Promise<void> };
+
 /** Everything is held from outside, so the process is killed where it should be and not about there. */
-function holdAt({ gates, provider }: RefreshHouse, step: Step, odd: boolean, requestsBefore: number) {
+function holdAt(house: RefreshHouse, step: Step, odd: boolean, requestsBefore: number, generationBefore: number): Hold {
+  const { gates, provider } = house;
   if (step === 'after the answer') {
     return {
       prepare: () => provider.keepNextAnswer(),
       reached: async () => {
-        while ((await provider.counts()).tokenRequests === requestsBefore) await new Promise((next) => setTimeout(next, 5));
+        await eventually('The request', async () => (await provider.counts()).tokenRequests > requestsBefore, { everyMs: 5 });
+      },
+      release: async () => undefined,
+    };
+  }
+  if (step === 'after the commit') {
+    return {
+      prepare: () => gates.shut('commit'),
+      // The others are asked before it is let go on; what it does after the commit takes longer than to see it and to kill.
+      reached: () => gates.held('commit'),
+      letGo: async () => {
+        await gates.open('commit');
+        await eventually('The commit', async () => (await house.row()).generation > generationBefore, { everyMs: 1 });
       },
       release: async () => undefined,
     };
   }
   const gate = step === 'before the request' ? 'intent' : 'commit';
-  const commits = step === 'after the commit' || (step === 'before the request' && odd);
   return {
     prepare: () => gates.shut(gate),
     reached: () => gates.held(gate),
-    release: () => (commits ? gates.open(gate) : gates.drop(gate)),
+    release: () => (step === 'before the request' && odd ? gates.open(gate) : gates.drop(gate)),
   };
 }
 

@@ -3,6 +3,7 @@ import * as contracts from '@vane/contracts';
 import type { CallContext, InputOf } from '@vane/contracts';
 import { Database, pageOf, type PageQuery } from '@vane/db';
 import { Handles } from '@vane/runtime';
+import { ConnectionMoves } from '../connection-moves.js';
 import { ConnectionUsesReader } from '../connection-uses.js';
 import { SubscriptionRows } from '../sagas/subscription-rows.js';
 import { Sweeper } from '../sagas/sweeper.js';
@@ -17,6 +18,7 @@ export class TriggersController {
     @Inject(Sweeper) private readonly sweeper: Sweeper,
     @Inject(Database) private readonly database: Database,
     @Inject(ConnectionUsesReader) private readonly uses: ConnectionUsesReader,
+    @Inject(ConnectionMoves) private readonly moves: ConnectionMoves,
     @Inject(SubscriptionRows) private readonly subscriptions: SubscriptionRows,
   ) {}
 
@@ -42,6 +44,11 @@ export class TriggersController {
   @Handles(contracts.updateTrigger)
   update(input: InputOf<typeof contracts.updateTrigger>, call: CallContext) {
     return this.triggers.update(input, call);
+  }
+
+  @Handles(contracts.moveTriggers)
+  move(input: InputOf<typeof contracts.moveTriggers>, call: CallContext) {
+    return this.moves.move(input, call);
   }
 
   @Handles(contracts.deleteTrigger)

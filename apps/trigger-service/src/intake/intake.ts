@@ -7,7 +7,10 @@ import type { PoolClient } from 'pg';
 import { hashAndSizeOf, normaliseDelivery, unprocessable, type IncomingDelivery, type IncomingEvent } from './normalise.js';
 import { isAboutContent, reasonOf, storable, UnreadableContent } from './refused-content.js';
 
-type TriggerRow = { id: string; feed_id: string; service: string; type: string; config: JsonObject; runnable_id: string | null; status: string; status_code: string | null; held: boolean };
+type TriggerRow = {
+  id: string; feed_id: string; old_feed_id: string | null; old_feed_until: Date | null; service: string; type: string; config: JsonObject;
+  runnable_id: string | null; status: string; status_code: string | null; held: boolean;
+};
 type Stored = { event: IncomingEvent; header: DeliveryHeader; eventId: string };
 type NewRun = { id: string; trigger: TriggerRow; stored: Stored; status: 'queued' | 'held' | 'skipped'; reason: string | null };
 
@@ -147,9 +150,9 @@ export class Intake {
     if (fresh.length === 0) return [];
     const feeds = [...new Set(fresh.map((stored) => stored.header.feedId))];
     const { rows: triggers } = await tx.query<TriggerRow>(
-      `SELECT t.id, t.feed_id, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, COALESCE(c.status = 'auth_required', false) AS held
+      `SELECT t.id, t.feed_id, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, COALESCE(c.status = 'auth_required', false) AS held
        FROM trigger t LEFT JOIN connection c ON c.workspace_id = t.workspace_id AND c.id = t.connection_id
-       WHERE t.feed_id = ANY($1) ORDER BY t.id`,
+       WHERE t.feed_id = ANY($1) OR t.old_feed_id = ANY($1) ORDER BY t.id`,
       [feeds],
     );
     const runs = fresh.flatMap((stored) => this.runsOf(stored, triggers));
@@ -175,7 +178,7 @@ export class Intake {
 
   private runsOf(stored: Stored, triggers: TriggerRow[]): NewRun[] {
     return triggers
-      .filter((trigger) => trigger.feed_id === stored.header.feedId && this.matches(trigger, stored.event))
+      .filter((trigger) => listensTo(trigger, stored.header) && this.matches(trigger, stored.event))
       .map((trigger) => ({ id: newId('run', this.clock.now()), trigger, stored, ...beginningOf(trigger) }));
   }
 
@@ -215,6 +218,11 @@ export class Intake {
     this.taken.inc({ kind: 'event' }, events);
     this.taken.inc({ kind: 'run' }, runs.length);
   }
+}
+
+/** A trigger on the move listens to the feed it comes from as well, and to all that this had received when it was left. */
+function listensTo({ feed_id: feedId, old_feed_id: oldFeedId, old_feed_until: until }: TriggerRow, header: DeliveryHeader): boolean {
+  return feedId === header.feedId || (oldFeedId === header.feedId && (until === null || Date.parse(header.receivedAt) <= until.getTime()));
 }
 
 /** What becomes of an event of this trigger at first: one whose connection needs a person is kept until it works again. */

@@ -31,6 +31,13 @@ export class Feeds {
 
   /** Finds or makes the feed and locks its row for the rest of the transaction. */
   async lock(tx: PoolClient, target: FeedTarget): Promise<string> {
+    const id = await this.ensure(tx, target);
+    await this.lockById(tx, id);
+    return id;
+  }
+
+  /** Finds or makes the feed without a lock. */
+  async ensure(tx: PoolClient, target: FeedTarget): Promise<string> {
     const now = this.clock.now();
     const identity = [target.workspaceId, target.connectionId ?? '', target.service, target.triggerType, target.resource];
     await tx.query(
@@ -39,8 +46,7 @@ export class Feeds {
       [newId('feed', now), ...identity, now],
     );
     const { rows } = await tx.query<{ id: string }>(
-      `SELECT id FROM feed WHERE workspace_id = $1 AND connection_id = $2 AND service = $3 AND trigger_type = $4 AND resource = $5
-       FOR UPDATE`,
+      'SELECT id FROM feed WHERE workspace_id = $1 AND connection_id = $2 AND service = $3 AND trigger_type = $4 AND resource = $5',
       identity,
     );
     return rows[0]!.id;
@@ -48,6 +54,11 @@ export class Feeds {
 
   async lockById(tx: PoolClient, feedId: string): Promise<void> {
     await tx.query('SELECT id FROM feed WHERE id = $1 FOR UPDATE', [feedId]);
+  }
+
+  /** In one order for all, so that two moves cannot wait for each other. */
+  async lockAll(tx: PoolClient, feedIds: (string | null)[]): Promise<void> {
+    for (const feedId of [...new Set(feedIds)].sort()) if (feedId !== null) await this.lockById(tx, feedId);
   }
 
   /** A subscription with its row locked. */
@@ -125,8 +136,13 @@ export class Feeds {
    */
   async recompute(tx: PoolClient, feedId: string, type: TriggerType | undefined, secret?: string): Promise<Recomputed> {
     const live = await this.live(tx, feedId);
-    const { rows } = await tx.query<{ want: JsonObject }>('SELECT want FROM trigger WHERE feed_id = $1 ORDER BY id', [feedId]);
-    const wants = rows.map((row) => row.want);
+    const { rows } = await tx.query<{ want: JsonObject; here: boolean }>(
+      `SELECT want, feed_id = $1 AS here FROM trigger WHERE feed_id = $1 OR (old_feed_id = $1 AND old_feed_until IS NULL) ORDER BY id`,
+      [feedId],
+    );
+    const wants = rows.filter(({ here }) => here).map(({ want }) => want);
+    // Triggers that are moving away want what is there until they are gone; their own want is that of another resource by now.
+    if (live && wants.length < rows.length) wants.push(live.want);
     if (!live && (wants.length === 0 || !type)) return { subscription: null, secret: null };
     if (!live) return this.insertPending(tx, { feedId, type: type!, want: unionOf(type!, wants), secret });
     return { subscription: await this.rewant(tx, live, type, wants), secret: null };

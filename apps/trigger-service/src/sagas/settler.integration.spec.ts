@@ -8,7 +8,10 @@ import { Bus, createLogger, HookKeys, hookUrl, Metrics, SystemClock } from '@van
 import { createTestDatabase, type TestDatabase } from '@vane/testing';
 import { z } from 'zod';
 import type { Connections } from '../connections.js';
+import { ConnectionFollower } from './connection-follower.js';
 import { Feeds } from './feeds.js';
+import { TriggerRows } from '../trigger-rows.js';
+import { Moves } from './moves.js';
 import { SecretRotation } from './secret-rotation.js';
 import { Settler } from './settler.js';
 import { SubscriptionRows } from './subscription-rows.js';
@@ -98,8 +101,9 @@ beforeEach(async () => {
   const feeds = new Feeds(vault, new HookKeys(key()), clock);
   const rows = new SubscriptionRows(database, clock);
   const settler = new Settler(rows, feeds, connections, adapters, bus, clock, logger, PUBLIC, new Metrics());
+  const moves = new Moves(database, feeds, new TriggerRows(clock), adapters, clock);
   const secrets = new SecretRotation(database, feeds, vault, adapters, bus, clock);
-  parts = { feeds, rows, settler, secrets, sweeper: new Sweeper(database, rows, feeds, settler, secrets, adapters, clock, logger) };
+  parts = { feeds, rows, settler, secrets, sweeper: new Sweeper(database, rows, new ConnectionFollower(database, clock), feeds, settler, secrets, moves, adapters, clock, logger) };
   workspaceId = newId('workspace', clock.now());
   await database.pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $1, $2)', [workspaceId, clock.now()]);
   await feeds.prepare(workspaceId);
@@ -217,6 +221,6 @@ describe('keeping triggers and subscriptions in step', () => {
     });
     await parts.sweeper.sweep(200);
     expect(await parts.rows.read(other.id)).toMatchObject({ status: 'active' });
-    expect(await parts.rows.read(made[0]!.id)).toMatchObject({ status: 'pending', reason_message: expect.stringContaining('fault on our side') });
+    expect(await parts.rows.read(made[0]!.id)).toMatchObject({ status: 'pending', reason_message: expect.stringContaining('decrypt') });
   });
 });

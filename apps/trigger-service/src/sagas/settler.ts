@@ -44,30 +44,25 @@ export class Settler {
     this.outcomes = metrics.counter('vane_subscription_steps_total', 'Attempts to settle a subscription', ['service', 'outcome']);
   }
 
-  /**
-   * `lookAgainMs`: even when it succeeds, the sweeper looks at it once more after this time: for a caller that has more
-   * to commit and may crash before it does.
-   */
-  async settle(id: string, call: CallContext, lookAgainMs?: number): Promise<Settled> {
+  async settle(id: string, call: CallContext): Promise<Settled> {
     // The owner is per attempt, not per process: two requests in one process must not share a lease.
     const owner = `${this.owner}/${randomUUID()}`;
     const claimed = await this.rows.claim(id, owner);
     if (!claimed) return { outcome: 'busy' };
-    const result = await this.run(claimed, owner, call, lookAgainMs);
+    const result = await this.run(claimed, owner, call);
     this.outcomes.inc({ service: claimed.service, outcome: result.outcome });
     const row = await this.rows.release(id, owner);
     this.tell(row ?? claimed);
     // What others asked for meanwhile is theirs: its failure is not the answer to this caller, whose wish was settled.
-    if (row && result.outcome === 'settled' && !isSettled(row)) await this.settle(id, call, lookAgainMs);
+    if (row && result.outcome === 'settled' && !isSettled(row)) await this.settle(id, call);
     return result;
   }
 
-  private async run(row: SubscriptionRow, owner: string, call: CallContext, lookAgainMs?: number): Promise<Settled> {
+  private async run(row: SubscriptionRow, owner: string, call: CallContext): Promise<Settled> {
     const adapter = this.adapters.get(row.service);
     const remote = adapter?.triggerTypes[row.trigger_type]?.remote;
-    const nextAttemptAt = lookAgainMs === undefined ? null : this.clock.in(lookAgainMs);
     if (isSettled(row)) {
-      const seen = row.next_attempt_at || nextAttemptAt ? await this.rows.change(row, owner, { nextAttemptAt }) : row;
+      const seen = row.next_attempt_at ? await this.rows.change(row, owner, { nextAttemptAt: null }) : row;
       return { outcome: 'settled', row: seen ?? row };
     }
     if (!adapter || !remote) return this.fail(row, owner, noAdapter(row), call);
@@ -76,7 +71,7 @@ export class Settler {
     try {
       const http = this.leased(await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call), row.id, owner);
       const change = await this.step(started, row.attempts > 0, remote, http);
-      const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt, ...change, ...this.secretConfirmed(started, current), ...this.overtaken(started, current) }));
+      const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt: null, ...change, ...this.secretConfirmed(started, current), ...this.overtaken(started, current) }));
       return done ? { outcome: 'settled', row: done } : { outcome: 'busy' };
     } catch (cause) {
       if (cause instanceof LeaseLost) return { outcome: 'busy' };

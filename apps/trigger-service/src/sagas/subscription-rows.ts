@@ -102,14 +102,6 @@ export class SubscriptionRows {
     return rows[0] ?? null;
   }
 
-  /** Makes whatever waits for this connection due now. */
-  async wake(workspaceId: string, connectionId: string): Promise<void> {
-    await this.database.pool.query(
-      'UPDATE subscription SET next_attempt_at = $3 WHERE workspace_id = $1 AND connection_id = $2 AND next_attempt_at > $3 AND lease_owner IS NULL',
-      [workspaceId, connectionId, this.clock.now()],
-    );
-  }
-
   /**
    * Makes what this connection has at the service due to be told it anew, as when another account took the connection over.
    * What is under a lease is left, because its call may be on its way in the old name.

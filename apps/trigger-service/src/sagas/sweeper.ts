@@ -3,7 +3,9 @@ import type { AdapterRegistry } from '@vane/adapters';
 import { systemCall, type CallContext } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Clock, Logger } from '@vane/runtime';
+import type { ConnectionFollower } from './connection-follower.js';
 import type { Feeds } from './feeds.js';
+import type { Moves } from './moves.js';
 import type { SecretRotation } from './secret-rotation.js';
 import type { Settler } from './settler.js';
 import type { SubscriptionRows } from './subscription-rows.js';
@@ -17,9 +19,11 @@ export class Sweeper {
   constructor(
     private readonly database: Database,
     private readonly rows: SubscriptionRows,
+    private readonly connections: ConnectionFollower,
     private readonly feeds: Feeds,
     private readonly settler: Settler,
     private readonly secrets: SecretRotation,
+    private readonly moves: Moves,
     private readonly adapters: AdapterRegistry,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -27,6 +31,9 @@ export class Sweeper {
 
   async sweep(limit: number): Promise<{ settled: number; more: boolean }> {
     await this.secrets.wipeEnded(limit);
+    await this.moves.finish(limit);
+    await this.moves.forget();
+    await this.connections.follow();
     const ids = await this.rows.due(limit);
     const call = systemCall('trigger-service', `sweep-${randomUUID()}`);
     const stopAt = this.clock.in(SWEEP_MS);
@@ -60,7 +67,7 @@ export class Sweeper {
     if (!row || !type || row.status === 'removing' || row.status === 'removed') return;
     await this.database.transaction(async (tx) => {
       await this.feeds.lockById(tx, row.feed_id);
-      const { rows } = await tx.query('SELECT 1 FROM trigger WHERE feed_id = $1 LIMIT 1', [row.feed_id]);
+      const { rows } = await tx.query('SELECT 1 FROM trigger WHERE feed_id = $1 OR (old_feed_id = $1 AND old_feed_until IS NULL) LIMIT 1', [row.feed_id]);
       if (rows.length === 0) await this.feeds.recompute(tx, row.feed_id, type);
     });
   }
