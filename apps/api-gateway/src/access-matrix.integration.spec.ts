@@ -187,7 +187,8 @@ function expectedOf({ access, http }: RestOperation, caller: Caller, where: Wher
 /** As whom the owner of an operation is asked. A person has a role in workspaces alone, and the weakest elsewhere. */
 function actorOf({ http }: RestOperation, { kind, role }: Caller): object {
   if (kind === 'token' || role === 'superadmin') return { kind: kind === 'token' ? 'token' : 'user', role };
-  return { kind: 'user', role: http.path.includes('{workspace}') ? role : 'operator' };
+  const inWorkspace = role === 'stranger' ? 'admin' : role;
+  return { kind: 'user', role: http.path.includes('{workspace}') ? inWorkspace : 'operator' };
 }
 
 const tried = new Map<string, number>();
