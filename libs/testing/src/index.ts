@@ -4,3 +4,4 @@ export * from './api-client.js';
 export * from './eventually.js';
 export * from './http-receiver.js';
 export * from './openid-provider.js';
+export * from './secrets/index.js';
