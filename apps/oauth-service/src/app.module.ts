@@ -10,7 +10,10 @@ import { ClientSecrets } from './client-secrets.js';
 import { ConnectionStore } from './connection-store.js';
 import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionsService } from './connections.service.js';
+import { DisconnectionStore } from './disconnection-store.js';
+import { DisconnectionsService } from './disconnections.service.js';
 import { GrantComparison } from './grant-comparison.js';
+import { GrantRevoker } from './grant-revoker.js';
 import { GrantStore } from './grant-store.js';
 import { GrantTaker } from './grant-taker.js';
 import { HeldGrants } from './held-grants.js';
@@ -26,6 +29,7 @@ import { PublicUrls } from './public-urls.js';
 import { RefreshTimes } from './refresh-times.js';
 import { ServiceCatalog } from './service-catalog.js';
 import { RefreshReport, TokenRefresher } from './token-refresher.js';
+import { TokenRevocation } from './token-revocation.js';
 import { TokensService } from './tokens.service.js';
 
 /** `adapters` replaces the installed ones, `clock` the system's. */
@@ -48,6 +52,10 @@ export type Replacements = { adapters?: AdapterRegistry; clock?: Clock };
     GrantComparison,
     GrantStore,
     ConnectionsService,
+    DisconnectionStore,
+    DisconnectionsService,
+    GrantRevoker,
+    TokenRevocation,
     TokensService,
     ConnectionNotices,
     ConnectionStore,

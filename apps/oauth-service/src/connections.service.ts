@@ -61,24 +61,6 @@ export class ConnectionsService {
     if (triggerCount === 0) return userId;
     throw new VaneError('in_use', `The connection "${row.name ?? row.accountLabel}" is used by ${counted(triggerCount, 'trigger')}, so it has to stay shared.`);
   }
-
-  /** @throws VaneError `in_use` while triggers use it, or objects at the service are still to be removed with it */
-  async delete(workspace: string, id: string, call: CallContext): Promise<void> {
-    const row = await this.store.row(workspace, id);
-    requireVisible(row, call.actor);
-    const { accountLabel } = row;
-    const { triggerCount, tombstones } = await this.bus.ask(getConnectionUses, { workspace, connection: id }, call);
-    if (triggerCount > 0) {
-      throw new VaneError('in_use', `The connection "${accountLabel}" is used by ${counted(triggerCount, 'trigger')}. Delete ${triggerCount === 1 ? 'it' : 'them'} first.`);
-    }
-    if (tombstones > 0) {
-      throw new VaneError(
-        'in_use',
-        `The connection "${accountLabel}" is still needed to remove ${counted(tombstones, 'subscription')} at the service. Try again when that is done.`,
-      );
-    }
-    await this.database.forWorkspace(workspace).connection.deleteMany({ where: { id } });
-  }
 }
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -274,22 +274,6 @@ describe('what a person does at the service', () => {
   });
 });
 
-describe('deleting a connection', () => {
-  it('refuses while triggers or subscriptions still need it, with numbers, and deletes it after', async () => {
-    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
-    const { id: connection } = await connect(stage, integration, newBrowser());
-    const input = { workspace: stage.workspace, connection };
-    uses.triggerCount = 3;
-    await expect(stage.ask(deleteConnection, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('3 triggers') });
-    Object.assign(uses, { triggerCount: 0, tombstones: 1 });
-    await expect(stage.ask(deleteConnection, input)).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('1 subscription') });
-    uses.tombstones = 0;
-    await expect(stage.ask(deleteConnection, input)).resolves.toEqual({ ok: true });
-    await expect(stage.ask(getConnection, input)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(stage.ask(deleteIntegration, { workspace: stage.workspace, integration })).resolves.toEqual({ ok: true });
-  });
-});
-
 describe('another workspace', () => {
   it('does not find integrations and connections of this one', async () => {
     const { id: integration } = await enterIntegration(stage, probe.id, server.url);

@@ -145,11 +145,14 @@ function issuedTokens(answer: oauth.TokenEndpointResponse, { profile }: OAuthPar
   };
 }
 
-/** Whether a failure says that the service does not take this client with this secret. */
+/** Whether an `error` code says that the service does not take this client with this secret. */
+export const isClientRefused = ({ profile }: OAuthParty, code: string | undefined): boolean =>
+  code !== undefined && (profile.clientRefusedCodes ?? ['invalid_client']).includes(code);
+
 const refusesClient =
-  ({ profile }: OAuthParty) =>
+  (party: OAuthParty) =>
   (error: unknown): boolean =>
-    error instanceof TokenFailure && error.details.errorCode !== undefined && (profile.clientRefusedCodes ?? ['invalid_client']).includes(error.details.errorCode);
+    error instanceof TokenFailure && isClientRefused(party, error.details.errorCode);
 
 const secretsOf = ({ credentials: { secret, previous } }: OAuthParty): string[] => (previous === null ? [secret] : [secret, previous]);
 
@@ -167,7 +170,7 @@ const tokenCall = ({ adapter, hosts, profile }: OAuthParty): GuardedCall => ({
   party: profile.tokenLimits === 'address' ? 'token endpoint' : undefined,
 });
 
-function endpointUrl(party: Pick<OAuthParty, 'adapter' | 'hosts'>, endpoint: Endpoint): URL {
+export function endpointUrl(party: Pick<OAuthParty, 'adapter' | 'hosts'>, endpoint: Endpoint): URL {
   return new URL(hostUrl(party.adapter, party.hosts, endpoint.host) + endpoint.path);
 }
 
@@ -181,7 +184,7 @@ function serverOf(party: OAuthParty, iss: string | null): oauth.AuthorizationSer
   return { issuer: sameHost ? iss : authorize.origin, token_endpoint: endpointUrl(party, party.profile.token).href };
 }
 
-function clientAuth({ profile }: OAuthParty, clientSecret: string): oauth.ClientAuth {
+export function clientAuth({ profile }: OAuthParty, clientSecret: string): oauth.ClientAuth {
   return profile.clientAuth === 'basic' ? oauth.ClientSecretBasic(clientSecret) : oauth.ClientSecretPost(clientSecret);
 }
 

@@ -7,10 +7,12 @@ import {
   deleteConnection,
   describeAuthorisation,
   discardAuthorisation,
+  finishDisconnections,
   finishAuthorisation,
   getAccessToken,
   getConnection,
   listConnections,
+  planDisconnection,
   reconnectConnection,
   refreshDueTokens,
   startAuthorisation,
@@ -24,6 +26,7 @@ import { AuthorisationAnswers } from './authorisation-answers.js';
 import { AuthorisationsService } from './authorisations.service.js';
 import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionsService } from './connections.service.js';
+import { DisconnectionsService } from './disconnections.service.js';
 import { HeldGrants } from './held-grants.js';
 import { TokensService } from './tokens.service.js';
 
@@ -84,6 +87,7 @@ export class AuthorisationsController {
 export class ConnectionsController {
   constructor(
     private readonly connections: ConnectionsService,
+    private readonly disconnections: DisconnectionsService,
     private readonly tokens: TokensService,
     private readonly authorisations: AuthorisationsService,
     private readonly notices: ConnectionNotices,
@@ -106,10 +110,19 @@ export class ConnectionsController {
     return this.connections.update(input, call);
   }
 
+  @Handles(planDisconnection)
+  disconnectionPlan(@Payload() input: InputOf<typeof planDisconnection>, @Ctx() call: CallContext) {
+    return this.disconnections.plan(input, call);
+  }
+
   @Handles(deleteConnection)
-  async delete(@Payload() { workspace, connection }: InputOf<typeof deleteConnection>, @Ctx() call: CallContext) {
-    await this.connections.delete(workspace, connection, call);
-    return OK;
+  delete(@Payload() input: InputOf<typeof deleteConnection>, @Ctx() call: CallContext) {
+    return this.disconnections.disconnect(input, call);
+  }
+
+  @Handles(finishDisconnections)
+  finishDisconnections(input: InputOf<typeof finishDisconnections>) {
+    return this.disconnections.finishDue(input);
   }
 
   @Handles(getAccessToken)

@@ -52,6 +52,12 @@ export class RefreshReport {
   }
 
   /** Tells the other apps at once, and people as soon as can be. */
+  disconnected(row: ConnectionRow, actorId: string): void {
+    const { id: connectionId, workspaceId, service, integrationId } = row;
+    this.logger.info({ connectionId, workspaceId, service, integrationId, actorId }, 'account disconnected');
+    this.changed(row, 'disconnected');
+  }
+
   changed(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, status: string): void {
     const tell = () => this.bus.publishSignal(connectionChanged, { workspaceId: row.workspaceId, connectionId: row.id, status });
     if (status !== 'active') tell();

@@ -1,6 +1,7 @@
 import {
   deliverNotifications,
   ensurePartitions,
+  finishDisconnections,
   reconcileRuns,
   refreshDueTokens,
   relayInbox,
@@ -29,6 +30,7 @@ function ask<O extends Operation>(operation: O, input: z.input<O['input']>, done
 export const WORK: Record<ScheduledOperation, Ask> = {
   'subscriptions.sweep': ask(sweepSubscriptions, { limit: 50 }, ({ settled }) => settled),
   'connections.refresh-due': ask(refreshDueTokens, { limit: 50 }, ({ refreshed, failed }) => refreshed + failed),
+  'connections.disconnect-due': ask(finishDisconnections, { limit: 20 }, ({ disconnected }) => disconnected),
   'inbox.relay': ask(relayInbox, { limit: 500 }, ({ relayed }) => relayed),
   'runs.reconcile': ask(reconcileRuns, { limit: 1000 }, ({ requeued }) => requeued),
   'notifications.deliver': ask(deliverNotifications, { limit: 50 }, ({ sent, failed }) => sent + failed),

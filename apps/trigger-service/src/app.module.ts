@@ -6,6 +6,7 @@ import {
   Bus, Clock, egressProvider, EgressClient, Health, HookKeys, JobQueues, Lifecycle, Logger, Metrics, OriginGuard, originGuardProvider, queuesProvider, RuntimeModule,
 } from '@vane/runtime';
 import type { TriggerSettings } from './config.js';
+import { ConnectionRelease } from './connection-release.js';
 import { ConnectionMoves } from './connection-moves.js';
 import { ConnectionUsesReader } from './connection-uses.js';
 import { Connections } from './connections.js';
@@ -101,6 +102,12 @@ const domain = (settings: TriggerSettings) => [
       database: Database, rows: SubscriptionRows, follower: ConnectionFollower, feeds: Feeds, settler: Settler, secrets: SecretRotation, moves: Moves,
       adapters: AdapterRegistry, clock: Clock, logger: Logger,
     ) => new Sweeper(database, rows, follower, feeds, settler, secrets, moves, adapters, clock, logger),
+  },
+  {
+    provide: ConnectionRelease,
+    inject: [Database, TriggerPlans, Feeds, Settler, Clock, Logger],
+    useFactory: (database: Database, plans: TriggerPlans, feeds: Feeds, settler: Settler, clock: Clock, logger: Logger) =>
+      new ConnectionRelease(database, plans, feeds, settler, clock, logger),
   },
   {
     provide: Triggers,

@@ -57,9 +57,11 @@ const adapterShape = z.object({
 
 function faultsOfOAuth({ oauth, hosts }: Adapter): string[] {
   if (!oauth) return [];
-  return (['authorize', 'token'] as const)
-    .filter((name) => !Object.hasOwn(hosts, oauth[name].host))
-    .map((name) => `oauth.${name}: host '${oauth[name].host}' is not among the hosts (${Object.keys(hosts).join(', ')})`);
+  const { authorize, token, revoke } = oauth;
+  const endpoints = { authorize, token, ...(revoke && 'endpoint' in revoke ? { revoke: revoke.endpoint } : {}) };
+  return Object.entries(endpoints)
+    .filter(([, { host }]) => !Object.hasOwn(hosts, host))
+    .map(([name, { host }]) => `oauth.${name}: host '${host}' is not among the hosts (${Object.keys(hosts).join(', ')})`);
 }
 
 function faultsOfTriggerType(id: string, type: TriggerType): string[] {

@@ -94,16 +94,6 @@ export const getConnection = defineOperation({
   output: connectionView,
 });
 
-export const deleteConnection = defineOperation({
-  name: 'connections.delete',
-  owner: 'oauth-service',
-  summary: 'Disconnect an account that no trigger uses',
-  access: 'editor',
-  http: { method: 'DELETE', path: '/workspaces/{workspace}/connections/{connection}' },
-  input: z.object({ workspace: ref, connection: ref }),
-  output: done,
-});
-
 /** What the page says that a browser shows before anything is done. */
 export const describeAuthorisation = defineOperation({
   name: 'authorisations.describe',

@@ -57,6 +57,7 @@ export const executeRun = { name: 'run.execute', queue: 'runs', schema: z.object
 export const SCHEDULES = [
   { name: 'subscriptions.sweep', everyMs: 5_000 },
   { name: 'connections.refresh-due', everyMs: 30_000 },
+  { name: 'connections.disconnect-due', everyMs: 10_000 },
   { name: 'inbox.relay', everyMs: 2_000 },
   { name: 'runs.reconcile', everyMs: 5_000 },
   { name: 'notifications.deliver', everyMs: 5_000 },

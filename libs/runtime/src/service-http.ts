@@ -4,8 +4,8 @@ import { EgressError, type EgressClient, type EgressResponse } from './egress/in
 import type { Clock } from './clock.js';
 import { CallRefused, type GuardedCall, type OriginGuard } from './origin-guard.js';
 
-/** An access token with the generation it was saved under. */
-export type AuthorisedToken = { accessToken: string; tokenType: string; generation: number };
+/** An access token with the generation it was saved under; `scheme` is how it is sent, `Bearer` when left out. */
+export type AuthorisedToken = { accessToken: string; tokenType: string; generation: number; scheme?: 'Basic' };
 
 export type ServiceHttpOptions = {
   adapter: Pick<Adapter, 'id' | 'label' | 'hosts' | 'errorMessage'>;
@@ -64,7 +64,7 @@ async function exchange(options: ServiceHttpOptions, request: ServiceRequest, to
         'user-agent': 'Vane',
         ...(request.json === undefined ? {} : { 'content-type': 'application/json' }),
         ...request.headers,
-        authorization: `Bearer ${token.accessToken}`,
+        authorization: `${token.scheme ?? 'Bearer'} ${token.accessToken}`,
       },
       body: request.json === undefined ? undefined : JSON.stringify(request.json),
       timeoutMs: options.timeoutMs ?? 10_000,

@@ -1,6 +1,6 @@
 import {
   APPS, attributeAuthorisation, confirmAuthorisation, connectionChanged, describeAuthorisation, discardAuthorisation, finishAuthorisation, getAccessToken, getConnection, getConnectionUses,
-  OPERATIONS, postNotification, reapplySubscriptions, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal,
+  OPERATIONS, postNotification, reapplySubscriptions, releaseConnection, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal,
 } from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
 
@@ -25,7 +25,7 @@ const NEEDS: Record<AppName, Needs> = {
     ],
     tells: [], hears: [], jetstream: 'no',
   },
-  'oauth-service': { asks: [getConnectionUses, reapplySubscriptions, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },
+  'oauth-service': { asks: [getConnectionUses, reapplySubscriptions, releaseConnection, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },
   'trigger-service': { asks: [getAccessToken, getConnection, postNotification], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
   'webhook-ingress': { asks: [], tells: [], hears: [subscriptionChanged], jetstream: 'writes' },
   'sync-worker': { asks: scheduled, tells: [], hears: [], jetstream: 'no' },

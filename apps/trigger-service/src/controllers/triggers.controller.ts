@@ -3,6 +3,7 @@ import * as contracts from '@vane/contracts';
 import type { CallContext, InputOf } from '@vane/contracts';
 import { Database, pageOf, type PageQuery } from '@vane/db';
 import { Handles } from '@vane/runtime';
+import { ConnectionRelease } from '../connection-release.js';
 import { ConnectionMoves } from '../connection-moves.js';
 import { ConnectionUsesReader } from '../connection-uses.js';
 import { SubscriptionRows } from '../sagas/subscription-rows.js';
@@ -18,6 +19,7 @@ export class TriggersController {
     @Inject(Sweeper) private readonly sweeper: Sweeper,
     @Inject(Database) private readonly database: Database,
     @Inject(ConnectionUsesReader) private readonly uses: ConnectionUsesReader,
+    @Inject(ConnectionRelease) private readonly connectionRelease: ConnectionRelease,
     @Inject(ConnectionMoves) private readonly moves: ConnectionMoves,
     @Inject(SubscriptionRows) private readonly subscriptions: SubscriptionRows,
   ) {}
@@ -100,6 +102,11 @@ export class TriggersController {
   @Handles(contracts.reapplySubscriptions)
   reapply(input: InputOf<typeof contracts.reapplySubscriptions>) {
     return this.subscriptions.reapply(input.workspace, input.connection);
+  }
+
+  @Handles(contracts.releaseConnection)
+  release(input: InputOf<typeof contracts.releaseConnection>, call: CallContext) {
+    return this.connectionRelease.release(input, call);
   }
 
   @Handles(contracts.getConnectionUses)

@@ -29,9 +29,38 @@ export type OAuthProfile = {
   tokenLimits?: 'address';
   /** `error` codes of the token endpoint that mean: it does not take the client or its secret; left out: `invalid_client`. */
   clientRefusedCodes?: string[];
+  /** How a grant is ended at the service; left out where only a person can do it there. */
+  revoke?: Revocation;
   /** Who the token belongs to, asked with a fresh token. */
   identity(http: ServiceHttp): Promise<{ accountId: string; accountLabel: string; scopes?: string[] }>;
 };
+
+/** What is needed to end a grant in a service's own way. */
+export type RevocationWays = {
+  /** Authorised as the account, with its access token. */
+  account: ServiceHttp;
+  /** Authorised as the OAuth client, with its id and secret (HTTP Basic). */
+  client: ServiceHttp;
+};
+
+export type Revocation = {
+  /**
+   * What ends with it: the `tokens` of the one connection, or all `grants` of the account to the client, so that it is left
+   * alone while another connection lives of them.
+   */
+  ends: 'tokens' | 'grants';
+} & (
+  | {
+      /** RFC 7009 (https://www.rfc-editor.org/rfc/rfc7009); client authentication as at the token endpoint. */
+      endpoint: Endpoint;
+      /** Which token to send; the access token also where there is no refresh token. */
+      token: 'access_token' | 'refresh_token';
+    }
+  | {
+      /** Throws a ServiceError when the service did not do it. */
+      call(ways: RevocationWays, grant: { accessToken: string; clientId: string }): Promise<void>;
+    }
+);
 
 /** What a trigger's config comes to at the service. */
 export type Plan<Want extends JsonObject = JsonObject> = {

@@ -24,6 +24,14 @@ export const oauth: OAuthProfile = {
   deadGrantCodes: ['bad_refresh_token'],
   // https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors
   clientRefusedCodes: ['incorrect_client_credentials'],
+  revoke: {
+    // The token alone; DELETE /applications/{client_id}/grant would end those of every other connection to the account too.
+    ends: 'tokens',
+    // https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token
+    async call({ client }, { accessToken, clientId }) {
+      await request(client, { method: 'DELETE', path: `/applications/${encodeURIComponent(clientId)}/token`, json: { access_token: accessToken } });
+    },
+  },
   async identity(http) {
     const answer = await request(http, { method: 'GET', path: '/user' });
     const { id, login } = readAs(user, answer.json, 'an account');

@@ -17,6 +17,15 @@ export const oauth: OAuthProfile = {
   // Ten refused requests from one address within twelve hours, of whatever account, and it answers 429 to all from there
   // (https://docs.nextcloud.com/server/latest/admin_manual/configuration_server/bruteforce_configuration.html).
   tokenLimits: 'address',
+  revoke: {
+    ends: 'tokens',
+    // Its access tokens are app passwords, which their holder may delete
+    // (https://docs.nextcloud.com/server/latest/developer_manual/client_apis/LoginFlow/index.html#deleting-an-app-password);
+    // the refresh token that belongs to one is refused once it is gone.
+    async call({ account }) {
+      await call(account, { method: 'DELETE', path: '/ocs/v2.php/core/apppassword' });
+    },
+  },
   async identity(http) {
     const { data } = await call(http, { method: 'GET', path: '/ocs/v2.php/cloud/user' });
     const { id, displayname } = readAs(user, data, 'an account');

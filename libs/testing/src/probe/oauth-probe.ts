@@ -25,6 +25,8 @@ export const adapter = defineAdapter({
     errorLocation: 'status',
     refresh: 'rotating',
     deadGrantCodes: ['invalid_grant'],
+    // oidc-provider ends everything that it granted in one session of the browser (RFC 7009 section 2.1).
+    revoke: { ends: 'grants', endpoint: { host: 'base', path: '/token/revocation' }, token: 'refresh_token' },
     async identity(http) {
       const { json } = await http.request({ method: 'GET', host: 'base', path: '/me' });
       const claims = z.object({ sub: z.string().min(1), name: z.string().optional() }).safeParse(json);

@@ -1,3 +1,4 @@
+import { ocs } from './ocs.js';
 import { nowOf, randomText } from './state.js';
 import type { Client, Grant, State } from './state.js';
 import { basicCredentials, escapeMarkup, html, json, parameters } from './wire.js';
@@ -141,4 +142,17 @@ export function clientsRoute(state: State, request: Request): Answer | null {
   state.clients = state.clients.filter((client) => client !== doomed);
   for (const [refreshToken, grant] of state.grants) if (grant.clientId === doomed?.clientId) state.grants.delete(refreshToken);
   return json(200, []);
+}
+
+/**
+ * `DELETE /ocs/v2.php/core/apppassword`: forgets the token that the request is made with, and what was granted with it.
+ * https://docs.nextcloud.com/server/latest/developer_manual/client_apis/LoginFlow/index.html#deleting-an-app-password
+ */
+export function deleteAppPassword(state: State, request: Request): Answer {
+  const header = request.headers.authorization;
+  const sent = /^bearer\s+(\S+)$/i.exec(header ?? '')?.[1] ?? basicCredentials(header)?.password;
+  const held = [...state.grants].find(([, grant]) => grant.accessToken === sent);
+  if (!held) return ocs(request, 403, [], 'no app password in use');
+  state.grants.delete(held[0]);
+  return ocs(request, 200, []);
 }

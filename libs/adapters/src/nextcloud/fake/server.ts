@@ -4,7 +4,7 @@ import type { Sender } from './deliveries.js';
 import { createFaults } from './faults.js';
 import type { Fault, Faults } from './faults.js';
 import { listen } from './listener.js';
-import { authorize, clientsRoute, issueGrant, loginFlow, token } from './oauth.js';
+import { authorize, clientsRoute, deleteAppPassword, issueGrant, loginFlow, token } from './oauth.js';
 import { authenticate, capabilities, identity, ocs, statusPage, unauthorised, unknownRoute } from './ocs.js';
 import { addListener, initialState, nowOf } from './state.js';
 import type { Delivery, Grant, Listener, NextcloudFakeOptions, State } from './state.js';
@@ -50,6 +50,7 @@ function route(state: State, request: Request): Answer {
   const caller = authenticate(state, request);
   if ('status' in caller) return caller;
   if (path === '/ocs/v2.php/cloud/user' && method === 'GET') return identity(request, caller);
+  if (path === '/ocs/v2.php/core/apppassword' && method === 'DELETE') return deleteAppPassword(state, request);
   if (path.startsWith('/apps/oauth2/clients')) {
     if (!caller.admin) return json(403, { message: 'Logged in account must be an admin' });
     return clientsRoute(state, request) ?? html(404, '<html><title>Page not found</title></html>');
