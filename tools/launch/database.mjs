@@ -102,6 +102,36 @@ export async function dropDatabase(url) {
   }
 }
 
+/**
+ * What is in the database a URL names: undefined when there is no such database. `empty`: Vane has never kept anything there.
+ * @param {string} url @returns {Promise<{ ours: boolean, instance: string | undefined, empty: boolean } | undefined>}
+ */
+export async function inspectDatabase(url) {
+  const name = databaseNameIn(url) ?? '';
+  const server = await openServer(url, name);
+  const existing = await lookUp(server, name).finally(() => server.end());
+  if (!existing) return undefined;
+  const client = await open(url);
+  try {
+    const { rows: [tables] } = await client.query(`select count(*)::int as count, to_regclass('workspace') is not null as vane from pg_tables where schemaname = 'public'`);
+    const kept = tables.vane && (await client.query('select exists (select from workspace) or exists (select from data_key) as kept')).rows[0].kept;
+    return { ...ownerOf(existing.comment), empty: tables.count === 0 || (tables.vane && !kept) };
+  } finally {
+    await client.end();
+  }
+}
+
+/** Puts one database in the place of another, which is dropped. @param {string} url of the one that goes @param {string} by name of the one that comes */
+export async function replaceDatabase(url, by) {
+  await dropDatabase(url);
+  const client = await openServer(url, 'postgres');
+  try {
+    await client.query(`alter database ${client.escapeIdentifier(by)} rename to ${client.escapeIdentifier(databaseNameIn(url) ?? '')}`);
+  } finally {
+    await client.end();
+  }
+}
+
 /** @type {typeof import('./index.mjs').migrate} */
 export async function migrate(url) {
   const result = await run(process.execPath, [join(root, 'libs/db/dist/migrate-cli.js')], { env: { ...process.env, VANE_DATABASE_URL: url } });

@@ -1,10 +1,13 @@
 // What `./vane` runs. Uses nothing but Node: it is what installs everything else.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { backupCommand } from './backup-command.mjs';
+import { keysCommand } from './keys-command.mjs';
 import { logsCommand } from './logs-command.mjs';
 import { root } from './paths.mjs';
 import { prepare } from './prepare.mjs';
 import { Problem, say } from './problem.mjs';
+import { restoreCommand } from './restore-command.mjs';
 import { runAttached } from './run.mjs';
 import { testCommand } from './test-command.mjs';
 import { downCommand, statusCommand, upCommand } from './up-command.mjs';
@@ -16,6 +19,13 @@ const usage = `Usage: ./vane COMMAND
   status                          what runs and whether it is ready
   logs APP [-f]                   the log of one app
   demo                            a complete example from connection to run
+  keys [status]                   the key rings and what each key encrypts
+  keys check [--deep]             what cannot be read with the keys that are there, and what to do
+  keys rotate [RING...]           a new key in every ring (oauth, hooks, access, data), while the apps run
+  keys rewrap|retire [RING...]    parts of a rotation
+  keys discard RING --yes         give up what a lost key encrypted, so that it can be entered again
+  backup DIR [--without-keys]     database, key rings and settings into a new folder
+  restore DIR [--replace]         put a backup back
   test [unit|integration|e2e]     run one tier of tests, or all
   bench NAME                      measure something
   chaos NAME                      break something and check that nothing is lost
@@ -42,6 +52,9 @@ const commands = {
   down: downCommand,
   status: statusCommand,
   logs: logsCommand,
+  keys: keysCommand,
+  backup: backupCommand,
+  restore: restoreCommand,
   test: testCommand,
   demo: (args) => runTool('demo', args),
   bench: (args) => runNamedTool('bench', args),
@@ -73,6 +86,6 @@ try {
 } catch (error) {
   if (!(error instanceof Problem)) throw error;
   process.stderr.write(`${error.message}\n`);
-  if (['up', 'down', 'status'].includes(process.argv[2] ?? '')) say(JSON.stringify({ ok: false, error: error.message.split('\n')[0] }));
+  if (['up', 'down', 'status', 'keys', 'backup', 'restore'].includes(process.argv[2] ?? '')) say(JSON.stringify({ ok: false, error: error.message.split('\n')[0] }));
   process.exitCode = error.exitCode;
 }

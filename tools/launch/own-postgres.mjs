@@ -7,12 +7,16 @@ import { findProgram, run } from './run.mjs';
 
 /** @typedef {{ uid: number, gid: number }} Account */
 
-/** `postgres`, out of a folder that also holds `initdb`: the newest packaged one, else the one in PATH. */
-export function findPostgres() {
+/** Where programs of Postgres may be: packaged versions, newest first, then PATH. */
+export function postgresFolders() {
   const packaged = '/usr/lib/postgresql';
   const versions = existsSync(packaged) ? readdirSync(packaged).sort((a, b) => Number(b) - Number(a)) : [];
-  const folders = [...versions.map((version) => join(packaged, version, 'bin')), ...(process.env.PATH ?? '').split(':').filter(Boolean)];
-  const folder = folders.find((place) => existsSync(join(place, 'postgres')) && existsSync(join(place, 'initdb')));
+  return [...versions.map((version) => join(packaged, version, 'bin')), ...(process.env.PATH ?? '').split(':').filter(Boolean)];
+}
+
+/** `postgres`, out of a folder that also holds `initdb`. */
+export function findPostgres() {
+  const folder = postgresFolders().find((place) => existsSync(join(place, 'postgres')) && existsSync(join(place, 'initdb')));
   return folder && join(folder, 'postgres');
 }
 
