@@ -16,13 +16,13 @@ const open: { close(): Promise<void> }[] = [];
 async function startRig(options: GithubFakeOptions = {}, scopes = ['admin:repo_hook']) {
   const fake = await startGithubFake(options);
   const egress = new EgressClient({ policy: { allow: parseEgressAllow('127.0.0.1') } });
-  const httpWith = (accessToken: string): ServiceHttp =>
+  const httpWith = (accessToken: string, scheme?: 'Basic'): ServiceHttp =>
     createServiceHttp({
       adapter,
       hosts: { web: fake.url, api: fake.url },
       egress,
       clock: new SystemClock(),
-      token: async () => ({ accessToken, tokenType: 'bearer', generation: 1 }),
+      token: async () => ({ accessToken, tokenType: 'bearer', generation: 1, ...(scheme && { scheme }) }),
       timeoutMs: 2_000,
     });
   const hooks = (): Hook[] => fake.state.repos.get('octocat/hello-world')?.hooks ?? [];
@@ -69,6 +69,19 @@ describeConformance(adapter, {
       },
       // A 401 is tried once more with a newer token.
       failNext: (status) => void rig.fake.faults.set({ kind: 'status', status, times: status === 401 ? 2 : 1 }),
+      close: rig.close,
+    };
+  },
+  revocation: async () => {
+    const rig = await startRig();
+    const [app] = rig.fake.state.apps;
+    const accessToken = rig.fake.issueToken();
+    const basic = Buffer.from(`${app!.clientId}:${app!.clientSecret}`).toString('base64');
+    return {
+      ways: { account: rig.httpWith(accessToken), client: rig.httpWith(basic, 'Basic') },
+      grant: { accessToken, clientId: app!.clientId },
+      isAlive: () => rig.fake.state.tokens.has(accessToken),
+      failNext: (status) => void rig.fake.faults.set({ kind: 'status', status }),
       close: rig.close,
     };
   },

@@ -32,7 +32,7 @@ async function startRig(options: NextcloudFakeOptions = {}, uid = 'admin') {
     await egress.close();
     await fake.close();
   };
-  return { fake, http, hook, close };
+  return { fake, http, accessToken, hook, close };
 }
 
 async function rigOf(...given: Parameters<typeof startRig>) {
@@ -80,6 +80,16 @@ describeConformance(adapter, {
       state: { count: () => fake.state.listeners.length, secretOf: (externalId) => hook(externalId)?.authData?.['X-Vane-Secret'] },
       // A 401 is tried once more with a newer token.
       failNext: (status) => void fake.faults.set({ kind: 'status', status, times: status === 401 ? 2 : 1 }),
+      close,
+    };
+  },
+  revocation: async () => {
+    const { fake, http, accessToken, close } = await startRig();
+    return {
+      ways: { account: http, client: http },
+      grant: { accessToken, clientId: fake.state.clients[0]!.clientId },
+      isAlive: () => [...fake.state.grants.values()].some((grant) => grant.accessToken === accessToken),
+      failNext: (status) => void fake.faults.set({ kind: 'status', status }),
       close,
     };
   },

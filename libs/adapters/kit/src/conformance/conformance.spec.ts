@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import type { Adapter, NormalisedEvent, RemoteApi, StoredRequest, TriggerType } from '../adapter.js';
+import type { Adapter, NormalisedEvent, RemoteApi, RevocationWays, StoredRequest, TriggerType } from '../adapter.js';
 import { ServiceError, type ServiceHttp } from '../service-http.js';
-import { conformanceCases, describeConformance, type RemoteRig, type Subject } from './index.js';
+import { conformanceCases, describeConformance, type RemoteRig, type RevocationRig, type Subject } from './index.js';
 
 /** A small service: hooks with secrets, kept in memory. */
 function hookService() {
@@ -42,6 +42,32 @@ const remote: RemoteApi = {
   },
   remove: async (http, _resource, id) => (at(http).hooks.delete(id) ? 'removed' : 'gone'),
 };
+
+/** A small service with one live grant. */
+function grantService(): RevocationRig {
+  let alive = true;
+  let failing: number | undefined;
+  const end = async () => {
+    if (failing !== undefined) throw new ServiceError(failing < 500 ? 'invalid' : 'unavailable', `The service answered ${failing}.`, { status: failing });
+    alive = false;
+    return { status: 200, headers: {}, json: undefined };
+  };
+  const http: ServiceHttp = { hostUrl: () => 'https://example.com', request: end };
+  return {
+    ways: { account: http, client: http },
+    grant: { accessToken: 'a-token-nobody-may-read', clientId: 'client' },
+    isAlive: () => alive,
+    failNext: (status) => void (failing = status),
+    close: async () => undefined,
+  };
+}
+
+type Grant = RevocationRig['grant'];
+const revoke = {
+  ends: 'tokens' as const,
+  call: async ({ client }: RevocationWays, _grant: Grant): Promise<void> => void (await client.request({ method: 'DELETE', host: 'api', path: '/grant' })),
+};
+const withRevoke = (call: (typeof revoke)['call']): Adapter => ({ ...sound, oauth: { ...sound.oauth!, revoke: { ...revoke, call } } });
 
 function read({ headers, body }: StoredRequest): NormalisedEvent[] {
   try {
@@ -84,7 +110,7 @@ const sound: Adapter = {
   id: 'probe', label: 'Probe', docsUrl: 'https://example.com/', icon: '<svg/>', hosts: { api: null }, setupSteps: ['Register a client.'],
   oauth: {
     authorize: host, token: host, clientAuth: 'body', baseScopes: [], grantedScopeSeparator: ' ', errorLocation: 'status',
-    refresh: 'none', deadGrantCodes: [], identity: async () => ({ accountId: '1', accountLabel: 'one' }),
+    refresh: 'none', deadGrantCodes: [], revoke, identity: async () => ({ accountId: '1', accountLabel: 'one' }),
   },
   triggerTypes: { thing: type },
 };
@@ -101,6 +127,7 @@ const subject: Subject = {
     return { 'X-Time': time, 'X-Sig': `v0=${createHmac('sha256', secret).update(`${time}:`).update(body).digest('hex')}` };
   },
   remote: async () => hookService(),
+  revocation: async () => grantService(),
 };
 
 describeConformance(sound, subject);
@@ -154,6 +181,8 @@ describe('the suite', () => {
     ['an update that overlooks what is gone', withRemote({ update: async () => undefined }), 'updating what is gone says not_found'],
     ['the secret among the fields', withRemote({ list: async (http) => [...at(http).hooks].map(([id, { url, secret }]) => ({ ...shown(id, url), fields: { secret } })) }), 'no secret in what is read back'],
     ['the secret in an error', withRemote({ register: async (_, { secret }) => { throw new ServiceError('invalid', `Refused ${secret}.`); } }), 'no secret in an error'],
+    ['a revocation that does nothing', withRevoke(async () => undefined), 'a grant is ended at the service: its token is worth nothing any more'],
+    ['the token in an error', withRevoke(async (ways, grant) => revoke.call(ways, grant).catch((error: ServiceError) => { throw new ServiceError(error.kind, `Not ${grant.accessToken}.`, error.details); })), 'a revocation that failed is a ServiceError and tells no token'],
   ])('finds %s', async (_name, adapter, expected) => {
     expect(await failuresOf(adapter)).toContain(expected);
   });
@@ -162,6 +191,7 @@ describe('the suite', () => {
     expect(await failuresOf(sound, { fixtures: [] })).toContain('fixtures become events');
     expect(await failuresOf(sound, { sign: undefined })).toContain('signatures are checked');
     expect(await failuresOf(sound, { remote: undefined })).toContain('subscriptions at the service');
+    expect(await failuresOf(sound, { revocation: undefined })).toContain('a grant is ended at the service');
   });
 
   it('is not satisfied by a signer that signs less than the service does', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { Adapter, JsonObject, NormalisedEvent, StoredRequest, TriggerType } from '../adapter.js';
+import type { Adapter, JsonObject, NormalisedEvent, RevocationWays, StoredRequest, TriggerType } from '../adapter.js';
 import { redact } from '../redact.js';
 import type { RawRequest } from '../request.js';
 import type { VerificationScheme } from '../scheme.js';
@@ -31,6 +31,16 @@ export type RemoteRig = {
   close(): Promise<void>;
 };
 
+/** A stand-in of the service with a live grant that is to be ended. */
+export type RevocationRig = {
+  ways: RevocationWays;
+  grant: { accessToken: string; clientId: string };
+  isAlive(): boolean | Promise<boolean>;
+  /** Makes the next call fail with this status. */
+  failNext(status: number): void | Promise<void>;
+  close(): Promise<void>;
+};
+
 export type Subject = {
   triggerType: string;
   /** A valid config, as a person would enter it. */
@@ -39,6 +49,7 @@ export type Subject = {
   /** The headers the service adds to prove itself, written without this kit's own engine; left out where nothing is verified. */
   sign?(body: Uint8Array, secret: string, now: Date, fixture: Fixture): Record<string, string>;
   remote?(): Promise<RemoteRig>;
+  revocation?(): Promise<RevocationRig>;
 };
 
 /** One promise of an adapter. `omitted` says why it does not apply. */
