@@ -62,6 +62,7 @@ beforeAll(async () => {
     );
   });
   killApp(own.dir, 'trigger-service');
+  await stage.fake.push(repository('moved'), 'push', { while: 'it is moved' });
 }, 120_000);
 
 afterAll(async () => {
@@ -100,12 +101,14 @@ describe('a saga whose process was killed is finished by the next one', () => {
     expect((await stage.workspace.api.send(getTrigger, { workspace: stage.workspace.id, trigger: before.deleted!.id })).status).toBe(404);
   }, TAKEN_OVER_MS);
 
-  it('a move that was cut off leaves the trigger where it was, with the hook it made removed', async () => {
-    await eventually('the hook at the target to be removed', async () => hooksOf('target').length === 0, { timeoutMs: TAKEN_OVER_MS, everyMs: 500 });
-    const trigger = await settled('moved');
-    expect(trigger).toMatchObject({ id: before.moved!.id, config: { repository: repository('moved') } });
-    await stage.fake.push(repository('moved'), 'push', {});
+  it('a move that was cut off is finished: the hook it made is adopted, and the old one served the trigger until then', async () => {
+    const trigger = await settled('target');
+    expect(trigger).toMatchObject({ id: before.moved!.id, config: { repository: repository('target') } });
+    expect(hooksOf('target').map(({ id }) => String(id))).toEqual([trigger.subscription!.externalId]);
+    await eventually('the hook at the old place to be removed', async () => hooksOf('moved').length === 0, { timeoutMs: TAKEN_OVER_MS, everyMs: 500 });
     await stage.workspace.endedRuns(trigger.id, 1);
+    await stage.fake.push(repository('target'), 'push', { after: 'the move' });
+    expect(await stage.workspace.endedRuns(trigger.id, 2)).toHaveLength(2);
   }, TAKEN_OVER_MS);
 
   it('nothing there is without its subscription here, and nothing here without its hook', async () => {
