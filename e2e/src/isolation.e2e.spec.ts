@@ -16,6 +16,10 @@ const bodies: Record<string, (own: Objects) => Record<string, unknown>> = {
   'triggers.update': () => ({ name: 'changed by a stranger' }),
   'notification-channels.create': () => ({ kind: 'webhook', target: 'https://stranger.example/' }),
   'notification-channels.update': () => ({ enabled: false }),
+  'connections.move-triggers': (own) => ({ to: own.connection }),
+  'subscriptions.rotate-secret': () => ({ overlap: 'now' }),
+  'members.update': () => ({ role: 'admin' }),
+  'invitations.create': () => ({ email: `${randomUUID()}@example.com`, role: 'operator' }),
   'secrets.put': () => ({ value: 'of the stranger' }),
 };
 
@@ -39,7 +43,8 @@ const REFERENCES: Reference[] = [
 /** An id of the right form that names nothing. */
 const nobodys = (kind: string) => (kind === 'name' ? 'NO_SUCH_NAME' : `${ID_KINDS[kind as IdKind]}_${'0'.repeat(26)}`);
 const routeNamed = (name: string): Route => ROUTES.find((route) => route.name === name)!;
-const inWorkspace = ROUTES.filter(({ http }) => http.path.includes('{workspace}'));
+// Reads first: what a stranger tries is in its own audit trail, with the ids that it named.
+const inWorkspace = ROUTES.filter(({ http }) => http.path.includes('{workspace}')).sort((a, b) => Number(a.mutates) - Number(b.mutates));
 /** Its path names what it makes or replaces, so that each workspace has its own of that name. */
 const upserts = (route: Route) => route.http.method === 'PUT';
 

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import {
-  createChannel, createToken, listNotifications, OPERATIONS, putSecret, type HttpBinding, type Operation,
+  createChannel, createInvitation, createToken, listNotifications, OPERATIONS, putSecret, type HttpBinding, type Operation,
 } from '@vane/contracts';
 import { requestFor, type Problem } from '@vane/testing';
 import { GithubStage } from './github-stage.js';
 import { notify } from './notify.js';
+import { Person } from './person.js';
 import { postSigned } from './posting.js';
 
 export type Route = Operation & { http: HttpBinding<unknown> };
@@ -16,7 +18,7 @@ export const objectsIn = ({ http }: Route): string[] => [...http.path.matchAll(/
 
 /** One object of every kind that a path can name, by the name of its parameter. */
 export type Objects = Record<
-  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel', string
+  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel' | 'user' | 'invitation', string
 >;
 
 /** A workspace with one object of every kind, made in the ways in which people and services make them. */
@@ -43,10 +45,12 @@ export class Tenant {
     });
     const notification = (await workspace.api.call(listNotifications, { workspace: workspace.id })).items.at(0)!.id;
     const { id: channel } = await workspace.api.call(createChannel, { workspace: workspace.id, kind: 'webhook', target: `https://${name}.example/` });
+    const member = await Person.join({ workspace: workspace.id, role: 'operator', by: workspace.api });
+    const { id: invitation } = await workspace.api.call(createInvitation, { workspace: workspace.id, email: `${randomUUID()}@example.com`, role: 'editor' });
     return new Tenant(stage, {
       workspace: workspace.id, token, integration: stage.integration, connection: stage.connection, runnable: stage.script, name: secret,
       trigger: hook.id, subscription: hook.subscription!.id, delivery: delivery!.id, event: run!.eventId, run: run!.id,
-      notification, channel,
+      notification, channel, user: member.id, invitation,
     });
   }
 
