@@ -66,6 +66,25 @@ async function addTrigger(id: string, status: string): Promise<void> {
   );
 }
 
+/** Of its integration nothing is read here, so there is none. */
+async function addConnection(status: string): Promise<string> {
+  const now = clock.now();
+  const id = newId('connection', now);
+  await database.transaction(async (tx) => {
+    await tx.query('SET LOCAL session_replication_role = replica');
+    await tx.query(
+      `INSERT INTO connection (id, workspace_id, integration_id, service, owner_id, account_id, account_label, scopes, status, status_since, notice_due,
+         rejected_before, access_token_enc, token_type, generation, refresh_failures, version, created_at, updated_at)
+       VALUES ($1, $2, 'int', 'generic-webhook', '', 'ada', 'Ada', '{}', $3, $4, false, false, 'sealed', 'bearer', 1, 0, 1, $4, $4)`,
+      [id, ids.workspace, status, now],
+    );
+  });
+  return id;
+}
+
+type RunRow = { id: string; trigger_id: string; status: string; reason: string | null; ended_at: Date | null };
+const runs = async () => (await database.pool.query<RunRow>('SELECT * FROM run WHERE workspace_id = $1', [ids.workspace])).rows;
+
 /** Remembers what is handed to the queue, on its way there. */
 function intake(): Intake {
   const made = new Intake(database, adapters, queues, clock, logger, new Metrics());
@@ -132,6 +151,30 @@ describe('taking deliveries in', () => {
   it('never merges deliveries that carry no identity', async () => {
     await intake().take([delivery(null), delivery(null)]);
     expect(await counts()).toEqual({ deliveries: 2, events: 2, runs: 2 });
+  });
+
+  it('holds what is for a trigger whose connection needs a person, and hands none of it to the queue', async () => {
+    const connection = await addConnection('auth_required');
+    const [paused, without] = [newId('trigger', clock.now()), newId('trigger', clock.now())];
+    await addTrigger(paused, 'paused');
+    await addTrigger(without, 'enabled');
+    await database.pool.query('UPDATE trigger SET connection_id = $1 WHERE id = ANY($2)', [connection, [ids.trigger, paused]]);
+    await intake().take([delivery('a'), delivery('b')]);
+    const first = await runs();
+    const both = (trigger: string, status: string, reason: string | null) => Array.from({ length: 2 }, () => ({ trigger, status, reason }));
+    expect(first).toHaveLength(6);
+    expect(first.map(({ trigger_id: trigger, status, reason }) => ({ trigger, status, reason }))).toEqual(
+      expect.arrayContaining([...both(ids.trigger, 'held', 'connection_auth_required'), ...both(paused, 'skipped', 'trigger_paused'), ...both(without, 'queued', null)]),
+    );
+    expect(queuedIds.sort()).toEqual(first.filter(({ status }) => status === 'queued').map(({ id }) => id).sort());
+    expect(first.filter(({ status }) => status === 'held').every(({ ended_at: end }) => end === null)).toBe(true);
+
+    queuedIds = [];
+    await intake().take([delivery('a'), delivery('b')]);
+    expect(queuedIds).toHaveLength(2);
+    await database.pool.query(`UPDATE connection SET status = 'active' WHERE id = $1`, [connection]);
+    await intake().take([delivery('c')]);
+    expect((await runs()).filter(({ status }) => status === 'queued')).toHaveLength(4);
   });
 
   it('keeps what it cannot read as unprocessable, with the reason, and takes the rest of the batch', async () => {
