@@ -9,7 +9,7 @@ import { defaultPorts } from './launch/ports.mjs';
 import { passwordVariable } from './src/gen/bus-permissions.js';
 
 type Service = {
-  image: string; command?: string[]; ports?: string[]; user?: string; environment?: Record<string, string | number>;
+  image: string; command?: string[]; entrypoint?: string[]; profiles?: string[]; ports?: string[]; user?: string; environment?: Record<string, string | number>;
   healthcheck?: { test?: string[]; disable?: boolean }; depends_on?: Record<string, { condition: string }>; volumes?: string[];
 };
 type Compose = { services: Record<string, Service> };
@@ -72,8 +72,8 @@ function fill(name: string, value: string): string {
   });
 }
 
-it('has the apps, what migrates the database, and the servers, and nothing else', () => {
-  expect(Object.keys(compose.services).sort()).toEqual([...APPS, 'migrate', 'postgres', 'redis', 'nats'].sort());
+it('has the apps, what migrates the database and looks after keys, and the servers, and nothing else', () => {
+  expect(Object.keys(compose.services).sort()).toEqual([...APPS, 'keys', 'migrate', 'postgres', 'redis', 'nats'].sort());
 });
 
 it('lets only the API and the webhooks be reached from outside', () => {
@@ -82,9 +82,16 @@ it('lets only the API and the webhooks be reached from outside', () => {
   for (const app of ['api-gateway', 'webhook-ingress'] as const) expect(compose.services[app]!.ports).toEqual([expect.stringMatching(new RegExp(`:${defaultPorts[app]}$`))]);
 });
 
-it('every service tells whether it is healthy, but the one that ends', () => {
+it('looks after keys on demand only, with every ring there is', () => {
+  const { environment, profiles, entrypoint } = compose.services['keys']!;
+  expect(profiles).toEqual(['keys']);
+  expect(entrypoint?.at(-1)).toBe('libs/db/dist/keys-cli.js');
+  expect(Object.keys(environment ?? {}).sort()).toEqual([...secretNames.filter((name) => name.startsWith('VANE_KEYS_')), 'VANE_DATABASE_URL'].sort());
+});
+
+it('every service tells whether it is healthy, but those that end', () => {
   for (const [name, { healthcheck }] of Object.entries(compose.services)) {
-    expect([name, name === 'migrate' ? healthcheck?.disable : Array.isArray(healthcheck?.test)]).toEqual([name, true]);
+    expect([name, ['migrate', 'keys'].includes(name) ? healthcheck?.disable : Array.isArray(healthcheck?.test)]).toEqual([name, true]);
   }
 });
 
