@@ -119,8 +119,8 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: ConnectionMoves,
-    inject: [Database, Triggers, Clock, Logger],
-    useFactory: (database: Database, triggers: Triggers, clock: Clock, logger: Logger) => new ConnectionMoves(database, triggers, clock, logger),
+    inject: [Database, Bus, Triggers, Clock, Logger],
+    useFactory: (database: Database, bus: Bus, triggers: Triggers, clock: Clock, logger: Logger) => new ConnectionMoves(database, bus, triggers, clock, logger),
   },
   {
     provide: Runnables,

@@ -1,6 +1,6 @@
-import { VaneError, type CallContext, type InputOf, type moveTriggers, type OutputOf } from '@vane/contracts';
+import { getConnection, VaneError, type CallContext, type InputOf, type moveTriggers, type OutputOf } from '@vane/contracts';
 import type { Database } from '@vane/db';
-import type { Clock, Logger } from '@vane/runtime';
+import type { Bus, Clock, Logger } from '@vane/runtime';
 import type { Triggers } from './triggers.js';
 
 /** As many at once, so that one that waits for its service does not hold up the others. */
@@ -13,16 +13,19 @@ const MOST = 50;
 export class ConnectionMoves {
   constructor(
     private readonly database: Database,
+    private readonly bus: Bus,
     private readonly triggers: Triggers,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
-  /** @throws VaneError `invalid_config` */
+  /** @throws VaneError `invalid_config`, `not_found` */
   async move({ workspace, connection, to, triggers: chosen }: InputOf<typeof moveTriggers>, call: CallContext): Promise<OutputOf<typeof moveTriggers>> {
     if (connection === to) {
       throw new VaneError('invalid_config', 'Choose another connection to move to.', { fields: [{ path: 'to', message: 'is the connection to move from' }] });
     }
+    // Of a connection that is not this workspace's nothing is said, not even that no trigger uses it.
+    await this.bus.ask(getConnection, { workspace, connection }, call);
     const { trigger } = this.database.forWorkspace(workspace);
     const where = { connectionId: connection, ...(chosen ? { id: { in: chosen } } : {}) };
     const found = await trigger.findMany({ where, orderBy: { id: 'asc' }, take: MOST, select: { id: true, version: true } });
