@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { gatewaySettings } from './config.js';
+import { gatewaySettings, oidcOf } from './config.js';
 
 const complete = {
   VANE_KEYS_ACCESS: 'k1:x', VANE_NATS_URL: 'nats://127.0.0.1:4222', VANE_DATABASE_URL: 'postgres://127.0.0.1/x', VANE_API_URL: 'http://127.0.0.1:1', PORT: '1',
@@ -14,6 +14,19 @@ test('a bootstrap token that could be guessed is refused, and not repeated', () 
   const weak = () => gatewaySettings({ ...complete, VANE_BOOTSTRAP_TOKEN: 'vat_letmein' });
   expect(weak).toThrow('VANE_BOOTSTRAP_TOKEN: must be vat_');
   expect(weak).not.toThrow('letmein');
+});
+
+test('an identity provider is set as a whole, and spoken to over https in production', () => {
+  const oidc = {
+    VANE_API_GATEWAY_OIDC_ISSUER: 'http://id.example.com', VANE_API_GATEWAY_OIDC_CLIENT_ID: 'vane', VANE_API_GATEWAY_OIDC_CLIENT_SECRET: 'letmein',
+    VANE_API_GATEWAY_OIDC_LABEL: 'Example ID',
+  };
+  expect(oidcOf(gatewaySettings({ ...complete, ...oidc }))).toEqual({ issuer: 'http://id.example.com', clientId: 'vane', clientSecret: 'letmein', label: 'Example ID' });
+  expect(oidcOf(gatewaySettings({ ...complete, VANE_API_GATEWAY_OIDC_ISSUER: '', VANE_API_GATEWAY_OIDC_LABEL: '' }))).toBeNull();
+  for (const name of Object.keys(oidc)) expect(() => gatewaySettings({ ...complete, ...oidc, [name]: '' })).toThrow('belong together');
+  const open = () => oidcOf({ ...gatewaySettings({ ...complete, ...oidc }), VANE_ENV: 'production' });
+  expect(open).toThrow('must be an https:// URL in production');
+  expect(open).not.toThrow('letmein');
 });
 
 test('a mail server and the address that mail comes from are set together', () => {

@@ -8,6 +8,8 @@ import { AuditTrail } from './audit/audit-trail.js';
 import { Recorder } from './audit/recorder.js';
 import type { GatewaySettings } from './config.js';
 import { IdempotencyStore } from './idempotency/store.js';
+import { oidcProviders } from './oidc/parts.js';
+import { SignInMethods } from './oidc/sign-in-methods.js';
 import { notificationControllers, notificationProviders } from './notifications/providers.js';
 
 const SWEEP_EVERY_MS = 3_600_000;
@@ -29,13 +31,14 @@ export class GatewayModule implements OnApplicationBootstrap {
     return {
       module: GatewayModule,
       imports: [RuntimeModule.forApp('api-gateway', settings, clock)],
-      controllers: [...ACCESS_CONTROLLERS, AuditLog, ...notificationControllers],
+      controllers: [...ACCESS_CONTROLLERS, AuditLog, SignInMethods, ...notificationControllers],
       providers: [
         ...accessProviders(settings.VANE_API_URL),
         IdempotencyStore,
         AuditTrail,
         Recorder,
         { provide: AUDIT_DAYS, useValue: settings.VANE_API_GATEWAY_AUDIT_DAYS },
+        ...oidcProviders(settings),
         ...notificationProviders(settings),
         // As part of the module, because filters added to the app are not seen by handlers that are already connected.
         {

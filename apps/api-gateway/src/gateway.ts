@@ -8,6 +8,7 @@ import { Recorder } from './audit/recorder.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
 import { GuessLimits } from './access/guess-limits.js';
 import { SessionCookie } from './access/session-cookie.js';
+import { Sessions } from './access/sessions.js';
 import type { GatewaySettings } from './config.js';
 import { GatewayModule } from './gateway.module.js';
 import { addGate, createGate } from './http/gate.js';
@@ -15,6 +16,9 @@ import { addRestRoutes, API_PATH } from './http/rest-routes.js';
 import { addUnknownRoutes } from './http/unknown-routes.js';
 import { IdempotencyStore } from './idempotency/store.js';
 import { addBrowserRoutes } from './oauth/browser-routes.js';
+import { IdentityLinks } from './oidc/identity-links.js';
+import { IdentityProvider } from './oidc/identity-provider.js';
+import { addOidcRoutes } from './oidc/routes.js';
 import { openApiDocument } from './openapi/document.js';
 
 /** Starts the gateway and resolves once it listens. `clock` is for tests and simulations. */
@@ -41,6 +45,11 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
     addGate(scope, gate);
     await addBrowserRoutes(scope, { bus, logger, recorder: app.get(Recorder), https, origin: new URL(settings.VANE_API_URL).origin });
     addOpenApiRoute(scope);
+    const provider = app.get<IdentityProvider | null>(IdentityProvider);
+    if (provider) {
+      const [links, sessions, recorder, cookie] = [app.get(IdentityLinks), app.get(Sessions), app.get(Recorder), app.get(SessionCookie)];
+      addOidcRoutes(scope, { provider, links, sessions, recorder, cookie, logger });
+    }
     addRestRoutes(scope, {
       bus,
       logger,

@@ -11,6 +11,7 @@ export const ERRORS = {
   bad_request: { status: 400, retry: 'never', title: 'The request is not valid' },
   unauthenticated: { status: 401, retry: 'never', title: 'A valid API token or a session is required' },
   sign_in_refused: { status: 401, retry: 'never', title: 'E-mail or password is wrong' },
+  sign_in_not_allowed: { status: 403, retry: 'never', title: 'You cannot sign in here' },
   csrf_refused: { status: 403, retry: 'never', title: 'The request does not prove that it comes from this site' },
   forbidden: { status: 403, retry: 'never', title: 'You may not do that' },
   not_found: { status: 404, retry: 'never', title: 'There is no such object in this workspace' },

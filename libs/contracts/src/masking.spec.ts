@@ -37,6 +37,7 @@ const NONE: [end: RegExp, reason: string][] = [
   [/^tokens\.\w+ input\.token$/, 'the id of a token'],
   [/\.spec\.url$/, 'where an HTTP target is called, which everybody in the workspace reads'],
   [/\.hosts\.url$/, 'the host of a service'],
+  [/\.oidc\.startUrl$/, 'the same for everybody'],
   [/^notifications?\..*\.link$/, 'a page of the console'],
 ];
 

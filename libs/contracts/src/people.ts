@@ -36,6 +36,24 @@ export const signIn = defineOperation({
   output: openedSession,
 });
 
+export const signInMethods = defineOperation({
+  name: 'session.methods',
+  owner: 'api-gateway',
+  summary: 'Read how people can sign in here',
+  access: 'public',
+  http: { method: 'GET', path: '/session/methods', isolationExempt: 'The same for everybody' },
+  input: z.object({}),
+  output: z
+    .object({
+      password: z.boolean(),
+      oidc: z
+        .object({ label: z.string(), startUrl: z.string().describe('Open it in the browser; `?returnTo=/path` says where to go afterwards') })
+        .nullable()
+        .describe("The operator's identity provider; null for none"),
+    })
+    .meta({ id: 'SignInMethods' }),
+});
+
 export const getSession = defineOperation({
   name: 'session.get',
   owner: 'api-gateway',

@@ -33,7 +33,7 @@ export class Recorder {
     const { operation } = mutation;
     const reader = this.readerFor(operation);
     const before = reader && (await this.read(reader, mutation));
-    return this.around({ ...intentOf(mutation), before }, make, async (reply) => {
+    return this.during({ ...intentOf(mutation), before }, make, async (reply) => {
       const after = reader && !repliesWithView(operation, reader) ? await this.read(reader, mutation) : maskOutput(operation, reply);
       return { outcome: 'ok', status: statusOf(operation, reply), after, ...learnt(mutation, reply) };
     });
@@ -41,14 +41,15 @@ export class Recorder {
 
   /** The same for what a browser brings back, of which nothing but the reply is recorded. */
   recordOf<O extends Operation>(operation: O, intent: Omit<Intent, 'operation'>, make: () => Promise<OutputOf<O>>): Promise<OutputOf<O>> {
-    return this.around({ ...intent, operation: operation.name }, make, async (reply) => {
+    return this.during({ ...intent, operation: operation.name }, make, async (reply) => {
       const { connection } = reply as { connection?: { id?: string } };
       const targetId = connection?.id ?? (reply as { id?: string }).id;
       return { outcome: 'ok', status: 200, after: maskOutput(operation, reply), ...(targetId === undefined ? {} : { targetId }) };
     });
   }
 
-  private async around<Reply>(intent: Intent, make: () => Promise<Reply>, ending: (reply: Reply) => Promise<Ending>): Promise<Reply> {
+  /** Does what the intent says, with an entry that is there before it is done. Throws `unavailable`, and does nothing, when there can be none. */
+  async during<Reply>(intent: Intent, make: () => Promise<Reply>, ending: (reply: Reply) => Promise<Ending>): Promise<Reply> {
     const entry = await this.trail.begin(intent);
     let reply: Reply;
     try {

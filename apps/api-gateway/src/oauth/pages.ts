@@ -54,7 +54,8 @@ function whatToDo({ code, retry }: VaneError): string {
 export const wantsJson = (accept: string | undefined): boolean =>
   accept !== undefined && /application\/(?:problem\+)?json/i.test(accept) && !/text\/html/i.test(accept);
 
-function page(title: string, lines: string[], form?: Form): string {
+/** A page of plain lines. */
+export function page(title: string, lines: string[], form?: Form): string {
   return [
     '<!doctype html>',
     '<html lang="en">',
