@@ -86,14 +86,15 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: SecretRotation,
-    inject: [Database, Feeds, Vault, AdapterRegistry, Bus, Clock],
-    useFactory: (database: Database, feeds: Feeds, vault: Vault, adapters: AdapterRegistry, bus: Bus, clock: Clock) =>
-      new SecretRotation(database, feeds, vault, adapters, bus, clock),
+    inject: [Database, Feeds, Vault, AdapterRegistry, Bus, Clock, Logger],
+    useFactory: (database: Database, feeds: Feeds, vault: Vault, adapters: AdapterRegistry, bus: Bus, clock: Clock, logger: Logger) =>
+      new SecretRotation(database, feeds, vault, adapters, bus, clock, logger),
   },
   {
     provide: Moves,
-    inject: [Database, Feeds, AdapterRegistry, Clock],
-    useFactory: (database: Database, feeds: Feeds, adapters: AdapterRegistry, clock: Clock) => new Moves(database, feeds, new TriggerRows(clock), adapters, clock),
+    inject: [Database, Feeds, AdapterRegistry, Clock, Logger],
+    useFactory: (database: Database, feeds: Feeds, adapters: AdapterRegistry, clock: Clock, logger: Logger) =>
+      new Moves(database, feeds, new TriggerRows(clock), adapters, clock, logger),
   },
   {
     provide: Sweeper,

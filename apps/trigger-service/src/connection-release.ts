@@ -38,14 +38,24 @@ export class ConnectionRelease {
   /** Returns how many triggers stand in the way; nothing is done then. */
   private async removeWants(tx: PoolClient, { workspace, connection, triggers, force }: Input): Promise<number> {
     const of = [workspace, connection];
-    // In order of id, as whoever locks two feeds does.
+    // In order of id, as whoever locks two feeds does. Feeds that its triggers are moving away from go with them.
     const feeds = await tx.query<{ id: string; service: string; trigger_type: string }>(
-      'SELECT id, service, trigger_type FROM feed WHERE workspace_id = $1 AND connection_id = $2 ORDER BY id FOR UPDATE', of,
+      `SELECT id, service, trigger_type FROM feed
+       WHERE workspace_id = $1 AND (connection_id = $2 OR id IN (
+         SELECT old_feed_id FROM trigger WHERE workspace_id = $1 AND connection_id = $2 AND old_feed_until IS NULL))
+       ORDER BY id FOR UPDATE`,
+      of,
     );
     const { rows } = await tx.query<{ count: string }>('SELECT count(*) AS count FROM trigger WHERE workspace_id = $1 AND connection_id = $2', of);
     const count = Number(rows[0]!.count);
     if (count > 0 && !triggers) return count;
     await tx.query('DELETE FROM trigger WHERE workspace_id = $1 AND connection_id = $2', of);
+    // Triggers on their way to another connection cannot be served by this one until they are there.
+    await tx.query(
+      `UPDATE trigger SET old_feed_until = $3 FROM feed f
+       WHERE trigger.workspace_id = $1 AND f.workspace_id = $1 AND f.connection_id = $2 AND f.id = trigger.old_feed_id AND trigger.old_feed_until IS NULL`,
+      [...of, this.clock.now()],
+    );
     for (const feed of feeds.rows) await this.feeds.recompute(tx, feed.id, this.plans.installed(feed.service, feed.trigger_type));
     if (force) await this.giveUp(tx, of);
     return 0;

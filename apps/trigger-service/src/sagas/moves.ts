@@ -1,13 +1,15 @@
 import type { AdapterRegistry } from '@vane/adapters';
 import type { InputOf, updateTrigger } from '@vane/contracts';
 import type { Database } from '@vane/db';
-import type { Clock } from '@vane/runtime';
+import type { Clock, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import type { Planned } from '../trigger-plans.js';
 import type { TriggerRows } from '../trigger-rows.js';
 import type { TriggerRow } from '../trigger-views.js';
 import type { Feeds } from './feeds.js';
 import type { SubscriptionRow } from './subscription-rows.js';
+
+type Moving = { id: string; feed_id: string; old_feed_id: string; service: string; type: string };
 
 /** How long a delivery may take from ingress to intake and still start a trigger that has moved away meanwhile. */
 const REMEMBERED_MS = 24 * 60 * 60_000;
@@ -24,6 +26,7 @@ export class Moves {
     private readonly rows: TriggerRows,
     private readonly adapters: AdapterRegistry,
     private readonly clock: Clock,
+    private readonly logger: Logger,
   ) {}
 
   /** Changes the trigger over; returns the subscription of the new feed. @throws VaneError `precondition_failed` */
@@ -48,27 +51,35 @@ export class Moves {
   }
 
   /**
-   * Leaves the old feeds of triggers whose new subscription is active, of one trigger or of all.
+   * Leaves the old feeds of triggers whose new subscription is active, of one trigger or of all; one that fails is logged.
    *
    * @returns subscriptions of old feeds that have changed; they are due
    */
   async finish(limit: number, triggerId?: string): Promise<SubscriptionRow[]> {
-    const { rows } = await this.database.pool.query<{ id: string; feed_id: string; old_feed_id: string; service: string; type: string }>(
+    const { rows } = await this.database.pool.query<Moving>(
       `SELECT id, feed_id, old_feed_id, service, type FROM trigger WHERE ${READY} AND ($2::text IS NULL OR id = $2) LIMIT $1`,
       [limit, triggerId ?? null],
     );
     const left: SubscriptionRow[] = [];
-    for (const { id, feed_id: feedId, old_feed_id: oldFeedId, service, type } of rows) {
-      const subscription = await this.database.transaction(async (tx) => {
-        await this.feeds.lockAll(tx, [feedId, oldFeedId]);
-        const { rowCount } = await tx.query(`UPDATE trigger SET old_feed_until = $4 WHERE id = $1 AND feed_id = $2 AND old_feed_id = $3 AND ${READY}`, [
-          id, feedId, oldFeedId, this.clock.now(),
-        ]);
-        return rowCount === 1 ? (await this.feeds.recompute(tx, oldFeedId, this.adapters.get(service)?.triggerTypes[type])).subscription : null;
-      });
-      if (subscription) left.push(subscription);
+    for (const move of rows) {
+      try {
+        const subscription = await this.leave(move);
+        if (subscription) left.push(subscription);
+      } catch (error) {
+        this.logger.error({ err: error, triggerId: move.id }, 'the feed that a trigger has moved away from could not be left');
+      }
     }
     return left;
+  }
+
+  private leave({ id, feed_id: feedId, old_feed_id: oldFeedId, service, type }: Moving): Promise<SubscriptionRow | null> {
+    return this.database.transaction(async (tx) => {
+      await this.feeds.lockAll(tx, [feedId, oldFeedId]);
+      const { rowCount } = await tx.query(`UPDATE trigger SET old_feed_until = $4 WHERE id = $1 AND feed_id = $2 AND old_feed_id = $3 AND ${READY}`, [
+        id, feedId, oldFeedId, this.clock.now(),
+      ]);
+      return rowCount === 1 ? (await this.feeds.recompute(tx, oldFeedId, this.adapters.get(service)?.triggerTypes[type])).subscription : null;
+    });
   }
 
   /** Forgets feeds that were left so long ago that nothing of theirs can still be on its way. */

@@ -3,7 +3,7 @@ import type { AdapterRegistry } from '@vane/adapters';
 import { SECRET_OVERLAPS, subscriptionChanged, VaneError, type InputOf, type rotateSubscriptionSecret } from '@vane/contracts';
 import type { Database, Vault } from '@vane/db';
 import { newSecretOf, type TriggerType } from '@vane/kit';
-import type { Bus, Clock } from '@vane/runtime';
+import type { Bus, Clock, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { triesAfresh, type Feeds } from './feeds.js';
 import { applyChange, type SubscriptionRow } from './subscription-rows.js';
@@ -27,6 +27,7 @@ export class SecretRotation {
     private readonly adapters: AdapterRegistry,
     private readonly bus: Bus,
     private readonly clock: Clock,
+    private readonly logger: Logger,
   ) {}
 
   /** Commits the new secret. @throws VaneError `not_found`, `conflict`, `invalid_config` */
@@ -45,13 +46,19 @@ export class SecretRotation {
     return rotated;
   }
 
-  /** Forgets secrets whose time is over. Ingress does not accept them any more: a late sweep does no harm. */
+  /** Forgets secrets whose time is over; one that fails is logged. Ingress does not accept them any more: being late does no harm. */
   async wipeEnded(limit: number): Promise<void> {
     const { rows } = await this.database.pool.query<{ id: string; workspace_id: string }>(
       'SELECT id, workspace_id FROM subscription WHERE old_secrets_until <= $1 ORDER BY old_secrets_until LIMIT $2',
       [this.clock.now(), limit],
     );
-    for (const { id, workspace_id: workspaceId } of rows) await this.wipe(workspaceId, id);
+    for (const { id, workspace_id: workspaceId } of rows) {
+      try {
+        await this.wipe(workspaceId, id);
+      } catch (error) {
+        this.logger.error({ err: error, subscriptionId: id, workspaceId }, 'an old secret whose time is over could not be forgotten');
+      }
+    }
   }
 
   /** Forgets the old secret of one subscription if its time is over. */
