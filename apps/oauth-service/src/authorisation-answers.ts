@@ -6,11 +6,15 @@ import { AuthorisationsService } from './authorisations.service.js';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { viewOf } from './connections.service.js';
 import { GrantComparison } from './grant-comparison.js';
+import { GrantRevoker } from './grant-revoker.js';
 import { connectedAlready, GrantStore } from './grant-store.js';
 import { GrantTaker } from './grant-taker.js';
 import type { Grant } from './grant.js';
 import { HeldGrants } from './held-grants.js';
 import { RefreshReport } from './token-refresher.js';
+
+/** Held grants that are ended in one round. */
+const SWEPT = 10;
 
 /** The end of an authorisation: its grant is stored at once, or held until a person has decided what it would break. */
 @Injectable()
@@ -24,12 +28,22 @@ export class AuthorisationAnswers {
     private readonly held: HeldGrants,
     private readonly changes: AccountChanges,
     private readonly report: RefreshReport,
+    private readonly revoker: GrantRevoker,
   ) {}
 
   /** @throws VaneError `oauth_state_invalid`, `oauth_denied`, `oauth_exchange_failed`, `service_unavailable`, `conflict` */
   async finish(query: string, browserToken: string | null, call: CallContext): Promise<OutputOf<typeof finishAuthorisation>> {
     const { row, callback } = await this.authorisations.redeem(query, browserToken);
     const grant = await this.grants.take(row, callback);
+    try {
+      return await this.settle(row, grant, call);
+    } catch (error) {
+      if (error instanceof VaneError && error.code === 'conflict') await this.revoker.revokeUnused(row, grant);
+      throw error;
+    }
+  }
+
+  private async settle(row: Authorisation, grant: Grant, call: CallContext): Promise<OutputOf<typeof finishAuthorisation>> {
     const target = await this.target(row, grant);
     const findings = target ? await this.comparison.findings(target, grant, call) : [];
     if (!target || findings.length === 0) return { outcome: 'connected', connection: await this.save(row, grant, target) };
@@ -45,8 +59,22 @@ export class AuthorisationAnswers {
 
   /** @throws VaneError `oauth_state_invalid` */
   async discard(state: string, browserToken: string | null): Promise<void> {
-    const { row } = await this.held.find(state, browserToken);
+    const { row, grant } = await this.held.find(state, browserToken);
     await this.held.forget(row);
+    await this.revoker.revokeUnused(row, grant);
+  }
+
+  /** Ends and forgets the grants that nobody has decided about in time. */
+  async sweep(): Promise<void> {
+    const expired = await this.held.expired(SWEPT);
+    await Promise.all(
+      expired.map(async (row) => {
+        // A grant that cannot be read any more is forgotten like the others.
+        const grant = await this.held.grant(row).catch(() => null);
+        if (grant) await this.revoker.revokeUnused(row, grant);
+        await this.held.forget(row).catch(ignoreDecided);
+      }),
+    );
   }
 
   /** The connection that the grant is for: the one that is authorised anew, or else the account's. */
@@ -69,6 +97,11 @@ export class AuthorisationAnswers {
     if (saved.accountChangedAt !== null) void this.changes.apply(saved);
     return shown(saved);
   }
+}
+
+/** Another process has swept it, or the person was faster. */
+function ignoreDecided(error: unknown): void {
+  if (!(error instanceof VaneError)) throw error;
 }
 
 /** To whoever authorises it the connection is theirs to use. */

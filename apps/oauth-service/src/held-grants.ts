@@ -30,7 +30,12 @@ export class HeldGrants {
       throw nothingLeft();
     }
     requireBrowser(row, browserToken);
-    return { row, grant: JSON.parse(await this.vault.decrypt(row.grantEnc, place(row))) as Grant, connectionId: row.connectionId };
+    return { row, grant: await this.grant(row), connectionId: row.connectionId };
+  }
+
+  async grant(row: Authorisation): Promise<Grant> {
+    if (row.grantEnc === null) throw new Error(`Authorisation ${row.id} holds no grant.`);
+    return JSON.parse(await this.vault.decrypt(row.grantEnc, place(row))) as Grant;
   }
 
   /** @throws VaneError `oauth_state_invalid` when it was decided otherwise meanwhile */
@@ -39,10 +44,10 @@ export class HeldGrants {
     if (count === 0) throw nothingLeft();
   }
 
-  /** Forgets those that nobody has decided in time. */
-  async sweep(): Promise<void> {
+  /** Some of those that nobody has decided in time. */
+  async expired(limit: number): Promise<Authorisation[]> {
     const where = { grantEnc: { not: null }, expiresAt: { lte: this.clock.now() } };
-    await this.database.prisma.authorisation.updateMany({ where, data: { grantEnc: null } });
+    return this.database.prisma.authorisation.findMany({ where, orderBy: { expiresAt: 'asc' }, take: limit });
   }
 }
 

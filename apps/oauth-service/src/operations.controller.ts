@@ -27,7 +27,6 @@ import { AuthorisationsService } from './authorisations.service.js';
 import { ConnectionNotices } from './connection-notices.js';
 import { ConnectionsService } from './connections.service.js';
 import { DisconnectionsService } from './disconnections.service.js';
-import { HeldGrants } from './held-grants.js';
 import { TokensService } from './tokens.service.js';
 
 const OK = { ok: true } as const;
@@ -91,7 +90,7 @@ export class ConnectionsController {
     private readonly tokens: TokensService,
     private readonly authorisations: AuthorisationsService,
     private readonly notices: ConnectionNotices,
-    private readonly held: HeldGrants,
+    private readonly answers: AuthorisationAnswers,
     private readonly changes: AccountChanges,
   ) {}
 
@@ -132,7 +131,7 @@ export class ConnectionsController {
 
   @Handles(refreshDueTokens)
   async refreshDue(input: InputOf<typeof refreshDueTokens>) {
-    await Promise.all([this.authorisations.sweep(), this.held.sweep()]);
+    await Promise.all([this.authorisations.sweep(), this.answers.sweep()]);
     await this.notices.tellDue(NOTICES);
     const [refreshed] = await Promise.all([this.tokens.refreshDue(input), this.changes.due()]);
     return refreshed;

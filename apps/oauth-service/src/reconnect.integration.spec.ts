@@ -7,7 +7,7 @@ import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js
 import { answer } from './fixtures/answer.js';
 import { newBrowser } from './fixtures/browser.js';
 import { API_URL, connect, enterIntegration, openStage, registryOf, until, walkFrom, walkToCallback, type Opened, type Stage } from './fixtures/oauth-stage.js';
-import { openTokenServer, type TokenServer } from './fixtures/token-server.js';
+import { json, openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
 const MINUTES = 60_000;
 const adapter = {
@@ -25,6 +25,7 @@ let uses: ConnectionUses;
 let reapplied: string[];
 let busy: number;
 let asked: number;
+let revoked: (string | null)[];
 
 beforeAll(async () => {
   server = await openTokenServer();
@@ -43,6 +44,11 @@ beforeEach(async () => {
   server.reset();
   server.tokens.account = `ada-${Math.random()}`;
   server.bend.members = { scope: 'hooks' };
+  revoked = [];
+  server.bend.revoke = ({ parameters }) => {
+    revoked.push(parameters.get('token'));
+    return json(200, {});
+  };
   [uses, reapplied, busy, asked] = [NO_USES, [], 0, 0];
   integration = (await enterIntegration(stage, adapter.id, server.url)).id;
 });
@@ -176,6 +182,8 @@ describe.each([
     await finish(opened);
     await stage.ask(discardAuthorisation, held(opened));
     expect(await read(before.id)).toEqual(before);
+    // To end it would end the grant that the connection lives of.
+    expect(revoked).toEqual([]);
     expect((await authorisations()).map(({ grantEnc }) => grantEnc)).toEqual([null, null]);
     await expect(stage.ask(confirmAuthorisation, held(opened))).rejects.toMatchObject({ code: 'oauth_state_invalid' });
   });
@@ -250,6 +258,18 @@ describe('another account', () => {
     expect((await authorisations()).some(({ grantEnc }) => grantEnc !== null)).toBe(true);
     await stage.ask(refreshDueTokens, { limit: 10 });
     expect((await authorisations()).some(({ grantEnc }) => grantEnc !== null)).toBe(false);
+    expect(revoked).toContain(server.tokens.refresh);
+  });
+
+  it('that is discarded is ended at the service, and forgotten also where that fails', async () => {
+    const { opened } = await atAnotherAccount(before);
+    const { refresh } = server.tokens;
+    await stage.ask(discardAuthorisation, held(opened));
+    expect(revoked).toEqual([refresh]);
+    server.bend.revoke = () => json(503, {});
+    await stage.ask(discardAuthorisation, held((await atAnotherAccount(before)).opened));
+    expect((await authorisations()).some(({ grantEnc }) => grantEnc !== null)).toBe(false);
+    expect(await read(before.id)).toEqual(before);
   });
 
   it('that is connected already is refused: its connection is there to be used', async () => {
