@@ -9,6 +9,8 @@ import { ServiceCatalog } from './service-catalog.js';
 /** Triggers named in the text; the rest are counted. */
 const NAMED = 20;
 const PARALLEL = 4;
+/** After this no other is begun, so that who asked for it has time for the rest of its work when others answer slowly. */
+const TELL_MS = 10_000;
 
 /**
  * Tells the people of a workspace, once each time, that a connection needs a person or works again, and what that means for
@@ -27,8 +29,9 @@ export class ConnectionNotices {
   /** Tells what is owed, longest owed first. Never rejects: what cannot be told now stays owed. */
   async tellDue(limit: number): Promise<void> {
     const due = await this.database.prisma.connection.findMany({ where: { noticeDue: true }, orderBy: { statusSince: 'asc' }, take: limit });
+    const stopAt = performance.now() + TELL_MS;
     const work = async () => {
-      for (let next = due.shift(); next; next = due.shift()) await this.attempt(next);
+      for (let next = due.shift(); next && performance.now() < stopAt; next = due.shift()) await this.attempt(next);
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
   }
