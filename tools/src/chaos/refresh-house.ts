@@ -28,7 +28,7 @@ export type RefreshHouse = {
 };
 
 const MEMBERS = 10;
-const STARTED_AT_ONCE = 5;
+const STARTED_AT_ONCE = 2;
 /** Short, because most rounds with a kill last as long as the lease that follows from it. */
 const TOKEN_REQUEST_MS = 1_500;
 
