@@ -8,7 +8,7 @@ import { dumpDatabase, postgresTool } from './postgres-tools.mjs';
 import { Problem, say } from './problem.mjs';
 import { readJson } from './state.mjs';
 import { sayJson } from './up-command.mjs';
-import { existingSettings, keysEnvironment, withDatabase } from './with-database.mjs';
+import { checkKeys, existingSettings, keysEnvironment, withDatabase } from './with-database.mjs';
 
 /** The lock of libs/db/src/keys/keys-lock.ts: no key is retired between the dump and the copy of the rings. */
 const KEYS_LOCK = [7_264_112, 1];
@@ -57,8 +57,9 @@ export async function backupCommand(args) {
   const { environment, instance } = await existingSettings(dir);
   postgresTool('pg_dump');
   makeFolder(folder);
-  await withDatabase(dir, environment, process.env, async (url) => {
-    const rings = inlineRings(keysEnvironment(environment, url, process.env));
+  const readable = await withDatabase(dir, environment, process.env, async (url) => {
+    const given = keysEnvironment(environment, url, process.env);
+    const rings = inlineRings(given);
     say(`Writing the database to ${join(folder, dumpFile)} ...`);
     await withKeysLock(url, async (client) => {
       const { rows: [server] } = await client.query('show server_version');
@@ -72,10 +73,13 @@ export async function backupCommand(args) {
         keys: Object.fromEntries(Object.keys(ringFiles).map((name) => [name, keyIds(rings[name] ?? '')])), withKeys: !withoutKeys,
       });
     });
+    // The apps may have been started with other rings than this command was.
+    return checkKeys(given);
   });
+  if (!readable.ok) say(`These keys do not open everything in the database, so neither would this backup:\n${readable.text}`);
   say(withoutKeys
     ? `Done. Keep ${join(dir, 'keys')} and ${join(dir, 'settings.json')} elsewhere, as long as this backup: without them it cannot be read.`
     : 'Done. The folder holds the keys too: whoever has it can read everything.');
-  sayJson({ ok: true, folder, withKeys: !withoutKeys, bytes: statSync(join(folder, dumpFile)).size });
-  return 0;
+  sayJson({ ok: readable.ok, folder, withKeys: !withoutKeys, bytes: statSync(join(folder, dumpFile)).size });
+  return readable.ok ? 0 : 1;
 }

@@ -7,11 +7,10 @@ import { keysFolder, ringFiles } from './key-files.mjs';
 import { root, stateDirectory } from './paths.mjs';
 import { fillDatabase, postgresTool } from './postgres-tools.mjs';
 import { Problem, say } from './problem.mjs';
-import { run } from './run.mjs';
 import { readJson } from './state.mjs';
 import { isUp } from './supervisor-control.mjs';
 import { sayJson } from './up-command.mjs';
-import { existingSettings, keysEnvironment, withDatabase } from './with-database.mjs';
+import { checkKeys, existingSettings, keysEnvironment, withDatabase } from './with-database.mjs';
 
 /** @typedef {import('./backup-folder.mjs').Manifest} Manifest */
 
@@ -59,12 +58,6 @@ async function judgeDatabase(url, manifest, replace) {
   if (!replace) throw new Problem(`The database "${name}" is not empty: --replace drops it and puts the backup in its place.`);
 }
 
-/** @param {Record<string, string>} environment @returns {Promise<{ code: number, text: string }>} */
-async function checkKeys(environment) {
-  const { code, output } = await run(process.execPath, [join(root, 'libs/db/dist/keys-cli.js'), 'check', '--deep'], { env: environment });
-  return { code, text: output.trim().split('\n').slice(0, -1).join('\n') };
-}
-
 /** @param {Manifest} manifest @param {boolean} readable */
 function sayWhatElse(manifest, readable) {
   say(`Restored what was there at ${manifest.createdAt}. What happened since is not known here:`);
@@ -97,10 +90,10 @@ export async function restoreCommand(args) {
     await migrate(draftUrl);
     if (manifest.withKeys) takeKeys(folder, dir);
     await replaceDatabase(url, draft);
-    return checkKeys(keysEnvironment((await existingSettings(dir)).environment, url, process.env));
+    return checkKeys(keysEnvironment((await existingSettings(dir)).environment, url, process.env), '--deep');
   });
   say(check.text);
-  sayWhatElse(manifest, check.code === 0);
-  sayJson({ ok: check.code === 0, restored: true, readable: check.code === 0, createdAt: manifest.createdAt });
-  return check.code === 0 ? 0 : 1;
+  sayWhatElse(manifest, check.ok);
+  sayJson({ ok: check.ok, restored: true, readable: check.ok, createdAt: manifest.createdAt });
+  return check.ok ? 0 : 1;
 }

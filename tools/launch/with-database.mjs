@@ -7,6 +7,7 @@ import { runningOwnServers, stopOwnServers } from './own-servers.mjs';
 import { root } from './paths.mjs';
 import { prepare } from './prepare.mjs';
 import { Problem } from './problem.mjs';
+import { run } from './run.mjs';
 import { readSettings } from './settings.mjs';
 import { readState } from './state.mjs';
 import { isUp } from './supervisor-control.mjs';
@@ -28,6 +29,12 @@ export async function existingSettings(dir) {
 export function keysEnvironment(settings, url, env) {
   const given = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value ? [[name, value]] : [])));
   return { ...withRings(settings, given), VANE_DATABASE_URL: url };
+}
+
+/** What `keys check` says about a database and the rings of an environment. @param {Record<string, string>} environment @param {string[]} options */
+export async function checkKeys(environment, ...options) {
+  const { code, output } = await run(process.execPath, [join(root, 'libs/db/dist/keys-cli.js'), 'check', ...options], { env: environment });
+  return { ok: code === 0, text: output.trim().split('\n').slice(0, -1).join('\n') };
 }
 
 /**

@@ -5,6 +5,8 @@ export { Prisma, PrismaClient } from './generated/client.js';
 export type * from './generated/client.js';
 export { firstIdAt, newId } from './ids.js';
 export { applyMigrations, diffMigration, prismaFolder, readMigrations, readSchema } from './migrations.js';
+export { ENCRYPTED_TABLES } from './keys/encrypted-columns.js';
+export { SEALED_TABLES } from './keys/reseal.js';
 export { ensurePartitions } from './partitions.js';
 export type { Cell } from './vault/cell.js';
 export { parseKeyRing } from './vault/key-ring.js';

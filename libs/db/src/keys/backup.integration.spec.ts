@@ -108,6 +108,13 @@ it('a backup from before a rotation comes back with the keys of before', async (
   await house.readAll();
 });
 
+it('a backup with keys that do not open the database says so', async () => {
+  writeKeyRingFile(house.path('VANE_KEYS_HOOKS'), [{ id: 'k7', bytes: randomBytes(32) }]);
+  const made = await runVane('backup', folder);
+  expect(made).toMatchObject({ code: 1, last: { ok: false } });
+  expect(made.output).toContain('Ring hooks: key k1 is missing; 2 data keys');
+});
+
 it('nothing is overwritten that was not meant: a database in use, one of others, a folder', async () => {
   await runVane('backup', folder);
   expect(await runVane('backup', folder)).toMatchObject({ code: 1, last: { error: expect.stringContaining('is there already') } });

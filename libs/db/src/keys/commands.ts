@@ -4,11 +4,12 @@ import { Vault } from '../vault/vault.js';
 import { VaultError } from '../vault/vault-error.js';
 import { affectedBy, KINDS, type AffectedWorkspace } from './affected.js';
 import { ConfiguredRings } from './configured-rings.js';
-import { findDamage } from './damage.js';
+import { damageOf, findDamage } from './damage.js';
 import { findUnreadableCells } from './encrypted-columns.js';
 import { withKeysLock } from './keys-lock.js';
 import { moveToCurrent, retireKeys, rotateRing, type RotationHost } from './rotation.js';
 import { ringStatuses } from './status.js';
+import { keyUsage } from './usage.js';
 
 /** What a command came to: `facts` is its last line, as JSON. */
 export type Answer = { ok: boolean; facts: Record<string, unknown> };
@@ -40,6 +41,7 @@ export async function rotate(host: RotationHost, rings: Ring[]): Promise<Answer>
         ok = false;
         continue;
       }
+      await refuseForeignRing(host, ring);
       const { ring: _, ...rotated } = await rotateRing(host, ring);
       done[ring] = rotated;
       host.say(`${ring}: ${rotated.moved} moved to ${rotated.current}${rotated.retired.length ? `, retired ${rotated.retired.join(', ')}` : ''}.`);
@@ -105,8 +107,8 @@ export async function check({ database, rings, clock, say }: RotationHost, deep:
  */
 export async function discard(host: RotationHost, ring: SymmetricRing, confirmed: boolean): Promise<Answer> {
   return withKeysLock(host.database, async () => {
-    const damage = (await findDamage(host.database, host.rings, false)).find((one) => one.ring === ring);
-    if (!damage || damage.problem) throw new VaultError(damage?.problem ?? `There is no ring ${ring}.`);
+    const damage = await damageOf(host.database, host.rings, ring);
+    if (damage.problem) throw new VaultError(damage.problem);
     const lost = damage.keys.map(({ id }) => id);
     const { scopes } = damage;
     if (scopes.length === 0 || !confirmed) {
@@ -120,6 +122,17 @@ export async function discard(host: RotationHost, ring: SymmetricRing, confirmed
     host.say(`Set ${rowCount} data keys of ring ${ring} aside: what they encrypted has to be entered again.`);
     return { ok: true, facts: { ring, discarded: rowCount, scopes: scopes.length } };
   });
+}
+
+/**
+ * The apps may have been started with other rings than this command: rotating a ring that opens nothing of what is stored
+ * would leave them with data keys that they cannot unwrap.
+ */
+async function refuseForeignRing({ database, rings, clock }: RotationHost, ring: Ring): Promise<void> {
+  const uses = [...(await keyUsage(database, ring, clock.now())).values()];
+  const stored = uses.reduce((sum, { deliveries: _, ...lasting }) => sum + Object.values(lasting).reduce((one, other) => one + other, 0), 0);
+  const lost = (await damageOf(database, rings, ring)).keys.reduce((sum, { count }) => sum + count, 0);
+  if (stored > 0 && lost >= stored) throw new VaultError(`Ring ${ring} as it is set here opens nothing of what is stored, so it is not the one that the apps use: set the same VANE_KEYS_* for this command. If its keys are lost, see "./vane keys check".`);
 }
 
 function describe({ id, name, objects }: AffectedWorkspace, say: (line: string) => void): void {

@@ -1,6 +1,6 @@
 import type { Database } from '../database.js';
 import { openingKeys, open, sealedToKey } from '../vault/seal.js';
-import { settingsOfRing, SYMMETRIC_RINGS, type Ring, type SymmetricRing } from '../vault/rings.js';
+import { RINGS, settingsOfRing, type Ring, type SymmetricRing } from '../vault/rings.js';
 import { VaultError } from '../vault/vault-error.js';
 import { unwrapDataKey, type DataKeyRow } from '../vault/wrapping.js';
 import type { ConfiguredRings } from './configured-rings.js';
@@ -22,9 +22,13 @@ const BATCH = 1_000;
 /** Tries every data key of the symmetric rings and, of ring data, every key id that a workspace uses (`deep`: every value). */
 export async function findDamage(database: Database, rings: ConfiguredRings, deep: boolean): Promise<RingDamage[]> {
   const found: RingDamage[] = [];
-  for (const ring of SYMMETRIC_RINGS) found.push(await damageOfDataKeys(database, rings, ring));
-  found.push(await damageOfValues(database, rings, deep));
+  for (const ring of RINGS) found.push(await damageOf(database, rings, ring, deep));
   return found;
+}
+
+/** The same for one ring. */
+export function damageOf(database: Database, rings: ConfiguredRings, ring: Ring, deep = false): Promise<RingDamage> {
+  return ring === 'data' ? damageOfValues(database, rings, deep) : damageOfDataKeys(database, rings, ring);
 }
 
 async function damageOfDataKeys(database: Database, rings: ConfiguredRings, ring: SymmetricRing): Promise<RingDamage> {

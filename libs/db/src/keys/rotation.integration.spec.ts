@@ -163,14 +163,8 @@ describe('a rotation that is killed', () => {
     ['amid the sealed values', /data: 100 done/],
   ])('%s goes on when it is run again', async (_when, killAt) => {
     await house.workspace('wsp_a');
-    const vault = house.vault('hooks', house.settings, house.database);
-    await Promise.all(Array.from({ length: 450 }, (_, scope) => vault.prepare(`wsp_${scope}`)));
-    const sealed = await sealingKey(openKeyRing(house.settings, 'VANE_KEYS_DATA_PUBLIC'));
-    await Promise.all(Array.from({ length: 250 }, async (_, n) => {
-      await house.database.pool.query('INSERT INTO secret (workspace_id, name, sealed, updated_at) VALUES ($1, $2, $3, now())', [
-        'wsp_a', `N${n}`, await seal(sealed, `secret N${n} sealed`, secretValueCell('wsp_a', `N${n}`)),
-      ]);
-    }));
+    await house.manyDataKeys('hooks', 450);
+    await house.manySecrets('wsp_a', 250);
     const killed = await runCli(['rotate', 'hooks', 'data'], killAt);
     expect(killed.output).toMatch(killAt);
     expect(killed.code).toBeNull();
@@ -193,6 +187,20 @@ describe('a rotation that is killed', () => {
     });
     expect(house.keyIds('VANE_KEYS_OAUTH')).toEqual(['k1']);
   });
+});
+
+it('a ring that opens nothing of what is stored is not rotated: the apps have another', async () => {
+  await house.workspace('wsp_a');
+  for (const ring of RINGS) {
+    const foreign = await KeyHouse.open();
+    try {
+      const host = { ...house.host, rings: new ConfiguredRings(foreign.settings) };
+      await expect(rotate(host, [ring])).rejects.toThrow(`Ring ${ring} as it is set here opens nothing of what is stored`);
+      expect(foreign.keyIds(settingsOfRing(ring).at(-1)!)).toEqual(['k1']);
+    } finally {
+      await foreign.close();
+    }
+  }
 });
 
 describe('rings out of the environment', () => {
