@@ -1,9 +1,13 @@
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { commonSettings, databaseSettings, egressSettings, keyRingSettings, readSettings } from '@vane/runtime';
 import { TOKEN_PATTERN } from './access/token.js';
 
 /** A setting that may be left out or, as compose files do, left empty. */
 const optional = <T extends z.ZodType>(setting: T) => z.literal('').transform(() => undefined).or(setting).optional();
+
+/** Whether a text is a list of IP addresses and networks (RFC 4632), parted by commas. */
+const isNetworks = (text: string): boolean => text.split(',').every((one) => ipaddr.isValidCIDR(one.trim()) || ipaddr.isValid(one.trim()));
 
 export const settingsShape = {
   ...commonSettings,
@@ -26,6 +30,8 @@ export const settingsShape = {
   VANE_API_GATEWAY_OIDC_LABEL: optional(z.string().max(100)),
   /** Days after which entries of the audit trail are deleted; 0 keeps them for ever. */
   VANE_API_GATEWAY_AUDIT_DAYS: z.coerce.number().int().min(0).max(36_500).default(365),
+  /** Reverse proxies whose X-Forwarded-For is believed; without, the address of a caller is whoever connects. */
+  VANE_API_GATEWAY_TRUSTED_PROXIES: optional(z.string().refine(isNetworks, 'must be addresses or networks, such as 10.0.0.0/8,::1')),
   /** Longest time a caller is kept waiting, whatever an operation would allow; for proxies that give up early. */
   VANE_API_GATEWAY_MAX_WAIT_MS: z.coerce.number().int().min(100).max(120_000).default(60_000),
 };

@@ -26,6 +26,7 @@ export function startGateway(settings: GatewaySettings, clock?: Clock): Promise<
   return startApp({
     name: 'api-gateway',
     settings,
+    trustedProxies: settings.VANE_API_GATEWAY_TRUSTED_PROXIES,
     module: GatewayModule.forSettings(settings, clock),
     routes: async (fastify, app) => {
       const token = settings.VANE_BOOTSTRAP_TOKEN;

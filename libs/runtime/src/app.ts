@@ -49,6 +49,8 @@ export type AppOptions = {
   module: Type | DynamicModule;
   /** Largest request body in bytes for routes that parse one; 1 MiB unless told. */
   bodyLimit?: number;
+  /** Addresses and networks, parted by commas, whose X-Forwarded-For is believed; nobody's unless told. */
+  trustedProxies?: string | undefined;
   /** Answers what Fastify refuses before any route is found, such as a path that cannot be decoded. */
   frameworkErrors?: FastifyServerOptions['frameworkErrors'];
   /** Adds plain Fastify routes before the app listens. */
@@ -61,7 +63,7 @@ export type AppOptions = {
  */
 export async function startApp(options: AppOptions): Promise<NestFastifyApplication> {
   const { name, settings } = options;
-  const adapter = new FastifyAdapter({ bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: false, frameworkErrors: options.frameworkErrors });
+  const adapter = new FastifyAdapter({ bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: options.trustedProxies ?? false, frameworkErrors: options.frameworkErrors });
   const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
     logger: nestLogger(createLogger({ app: name, level: settings.LOG_LEVEL })),
     abortOnError: false,

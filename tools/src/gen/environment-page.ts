@@ -28,6 +28,7 @@ const SETTINGS: Record<string, string> = {
   VANE_API_GATEWAY_OIDC_CLIENT_ID: 'Client id there. These four belong together.',
   VANE_API_GATEWAY_OIDC_CLIENT_SECRET: 'Client secret there.',
   VANE_API_GATEWAY_OIDC_LABEL: 'What people call the provider, for the button.',
+  VANE_API_GATEWAY_TRUSTED_PROXIES: 'Addresses or networks of reverse proxies whose X-Forwarded-For is believed, for limits on sign-in and the audit trail.',
   VANE_API_GATEWAY_AUDIT_DAYS: 'Days for which the audit trail is kept; 0 for ever.',
   VANE_API_GATEWAY_MAX_WAIT_MS: 'Longest time a caller is kept waiting, in milliseconds.',
   VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: 'Longest token request, in milliseconds; the refresh lease is half as long again.',

@@ -108,6 +108,20 @@ describe('signing in', () => {
   });
 });
 
+test('who guesses at one e-mail address after the other is refused by the address, which a trusted proxy tells', async () => {
+  const behind = await startTestGateway({ VANE_API_GATEWAY_TRUSTED_PROXIES: '127.0.0.0/8' });
+  try {
+    const guess = (at: number, from: string) =>
+      behind.send('POST', SESSION, { body: { email: `guess-${at}@example.com`, password: 'wrong' }, headers: { 'x-forwarded-for': from } });
+    const statuses: number[] = [];
+    for (let at = 0; at < 101; at += 1) statuses.push((await guess(at, `2001:db8:1:2::${at.toString(16)}`)).status);
+    expect(statuses).toEqual([...Array.from({ length: 100 }, () => 401), 429]);
+    expect((await guess(0, '2001:db8:1:3::1')).status).toBe(401);
+  } finally {
+    await behind.stop();
+  }
+});
+
 describe('a session', () => {
   test('proves itself by the CSRF header for everything but GET', async () => {
     const { cookie, csrfToken } = await openBrowser(gateway, person.id);
