@@ -38,8 +38,8 @@ const ofTrigger = (operation: string) => entries.filter((entry) => entry.operati
 describe('the audit trail of a workspace', () => {
   it('has every mutation of it, in the order in which they were made, and nothing that only read', () => {
     expect(entries.map(({ operation }) => operation).reverse()).toEqual([
-      // The first token is made by the superadmin.
-      'tokens.create', 'runnables.create', 'integrations.create', 'connections.authorize', 'authorisations.finish', 'tokens.create', 'secrets.put',
+      // Workspace and first token are made by the superadmin.
+      'workspaces.create', 'tokens.create', 'runnables.create', 'integrations.create', 'connections.authorize', 'authorisations.finish', 'tokens.create', 'secrets.put',
       'triggers.create', 'triggers.update', 'triggers.update', 'triggers.pause', 'triggers.delete', 'triggers.delete',
     ]);
   });

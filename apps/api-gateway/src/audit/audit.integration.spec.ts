@@ -13,7 +13,7 @@ let admin: { id: string; token: string };
 let base: string;
 
 beforeAll(async () => {
-  gateway = await startTestGateway({ VANE_API_GATEWAY_MAX_WAIT_MS: '300' });
+  gateway = await startTestGateway({ VANE_API_GATEWAY_MAX_WAIT_MS: '4000' });
 });
 afterAll(() => gateway?.stop());
 beforeEach(async () => {
@@ -61,6 +61,12 @@ describe('a mutation', () => {
     const [entry] = await entries('?target=rbl_1');
     expect(entry).toMatchObject({ operation: 'runnables.create', status: 201, before: null, after: { id: 'rbl_1', secret: '***' } });
     expect(entry!.input).toEqual({ name: 'mine', spec: { kind: 'script', code: { sha256: expect.any(String), characters: 3_000 } } });
+  });
+
+  test('that makes a workspace is where its trail begins', async () => {
+    const made = await gateway.send('POST', '/api/v1/workspaces', { token: gateway.superadmin, body: { name: 'new' } });
+    const trail = await gateway.send('GET', `/api/v1/workspaces/${String(made.json['id'])}/audit`, { token: gateway.superadmin });
+    expect((trail.json as Page).items).toMatchObject([{ operation: 'workspaces.create', workspaceId: made.json['id'], targetId: made.json['id'], actorLabel: 'bootstrap' }]);
   });
 
   test('that deletes leaves what was there, and nothing after it', async () => {

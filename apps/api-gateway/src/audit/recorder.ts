@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { maskInput, maskOutput, maskSecrets, VaneError, type Actor, type CallContext, type Operation, type OutputOf } from '@vane/contracts';
+import { ID_KINDS, maskInput, maskOutput, maskSecrets, VaneError, type Actor, type CallContext, type Operation, type OutputOf } from '@vane/contracts';
 import { Bus, Logger } from '@vane/runtime';
 import { statusOf, type RestOperation } from '../http/input.js';
 import { expectedError } from '../http/problem.js';
@@ -126,12 +126,14 @@ function claimed(actor: Actor, { email }: Record<string, unknown>): Actor {
 }
 
 /** What only the reply tells: the id of what was made, and who somebody turned out to be. */
-function learnt({ call }: Mutation, reply: unknown): { targetId?: string; actor?: Actor } {
+function learnt({ call }: Mutation, reply: unknown): Pick<Ending, 'workspaceId' | 'targetId' | 'actor'> {
   if (typeof reply !== 'object' || reply === null) return {};
   const { id, user } = reply as { id?: unknown; user?: { id?: unknown; email?: unknown } };
   const known = call.actor.kind === 'anonymous' && typeof user?.id === 'string' && typeof user.email === 'string';
   return {
     ...(typeof id === 'string' ? { targetId: id } : {}),
+    // The trail of a workspace begins with how it was made.
+    ...(typeof id === 'string' && id.startsWith(`${ID_KINDS.workspace}_`) ? { workspaceId: id } : {}),
     ...(known ? { actor: { ...call.actor, kind: 'user', id: user.id as string, userId: user.id as string, label: user.email as string } } : {}),
   };
 }

@@ -1,8 +1,7 @@
+import { pipeline, Readable } from 'node:stream';
 import { OPERATIONS, type CallContext, type Operation } from '@vane/contracts';
 import type { Bus } from '@vane/runtime';
 import { stringify } from 'csv-stringify';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream';
 import { itemOf } from '../audit/reader.js';
 import { isRest, type RestOperation } from './input.js';
 
