@@ -144,6 +144,19 @@ describe('a session', () => {
     expect(actor).toEqual({ kind: 'user', id: person.id, role: 'editor', userId: person.id, label: 'ada@example.com', sessionId: expect.stringMatching(/^ses_/) });
   });
 
+  test('shares Idempotency-Keys with the other sessions of its user, and with nobody else', async () => {
+    gateway.responders.reset();
+    const { token } = await gateway.addToken(gateway.workspace, 'editor');
+    const colleague = await addPerson(gateway, { roles: { [gateway.workspace]: 'editor' } });
+    const again = await openBrowser(gateway, person.id);
+    const put = { body: { value: 'x' }, headers: { 'idempotency-key': 'the same' } };
+    const replies = [
+      await person.send('PUT', `${base}/secrets/A`, put), await again.send('PUT', `${base}/secrets/A`, put),
+      await colleague.send('PUT', `${base}/secrets/A`, put), await gateway.send('PUT', `${base}/secrets/A`, { ...put, token }),
+    ];
+    expect(replies.map(({ status, headers }) => [status, headers.get('idempotency-replayed')])).toEqual([[200, null], [200, 'true'], [200, null], [200, null]]);
+  });
+
   test('gives way to an API token, whether that is valid or not', async () => {
     const { token } = await gateway.addToken(gateway.workspace, 'operator');
     expect(await person.send('GET', SESSION, { token })).toMatchObject({ status: 403 });
