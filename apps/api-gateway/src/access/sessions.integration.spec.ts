@@ -149,7 +149,7 @@ describe('a session', () => {
     const { token } = await gateway.addToken(gateway.workspace, 'editor');
     const colleague = await addPerson(gateway, { roles: { [gateway.workspace]: 'editor' } });
     const again = await openBrowser(gateway, person.id);
-    const put = { body: { value: 'x' }, headers: { 'idempotency-key': 'the same' } };
+    const put = { body: { value: 'x' }, headers: { 'idempotency-key': 'the-same' } };
     const replies = [
       await person.send('PUT', `${base}/secrets/A`, put), await again.send('PUT', `${base}/secrets/A`, put),
       await colleague.send('PUT', `${base}/secrets/A`, put), await gateway.send('PUT', `${base}/secrets/A`, { ...put, token }),
