@@ -255,6 +255,19 @@ describe('a token endpoint in trouble', () => {
     await expect(ask(second)).resolves.toMatchObject({ generation: 2 });
   });
 
+  it('that refuses the client is asked once in a round, and none of its connections is given up', async () => {
+    for (let n = 1; n < 12; n += 1) {
+      server.tokens.account = `member-${n}`;
+      await connect(stage, integration, newBrowser());
+    }
+    server.tokens.account = 'ada';
+    server.bend.token = () => json(401, { error: 'invalid_client' });
+    stage.clock.advance(HOUR);
+    await expect(stage.ask(refreshDueTokens, { limit: 50 })).resolves.toMatchObject({ refreshed: 0, failed: 1 });
+    expect(server.refreshes()).toBe(1);
+    expect(await stage.database.prisma.connection.count({ where: { integrationId: integration, status: 'active' } })).toBe(12);
+  });
+
   it('that keeps failing is not asked for each connection, and none of them is given up', async () => {
     const broken = await openTokenServer();
     try {

@@ -60,30 +60,39 @@ export class TokensService {
     }
   }
 
-  /** Refreshes what is due, in parallel and within the operation's deadline. */
+  /** Refreshes what is due within the operation's deadline: integrations side by side, the connections of one in turn. */
   async refreshDue({ limit }: InputOf<typeof refreshDueTokens>): Promise<OutputOf<typeof refreshDueTokens>> {
     const due = await this.store.due(limit + 1);
-    const queue = due.slice(0, limit);
+    const groups = byIntegration(due.slice(0, limit));
     const stopAt = performance.now() + BATCH_MS;
     const counts = { refreshed: 0, failed: 0 };
-    // A service that limits one connection limits its neighbours too, and may lock us out for asking on.
-    const limited = new Set<string>();
+    let late = false;
     const work = async () => {
-      for (let next = queue.shift(); next && performance.now() < stopAt; next = queue.shift()) {
-        if (limited.has(next.integrationId)) continue;
-        try {
-          const outcome = await this.refresher.refresh(await this.store.row(next.workspaceId, next.id));
-          if (outcome === 'refreshed') counts.refreshed += 1;
-          if (outcome === 'dead_grant') counts.failed += 1;
-        } catch (error) {
-          counts.failed += 1;
-          if (!(error instanceof VaneError)) this.report.unexpected(next, error);
-          else if (error.retryAfterMs !== undefined) limited.add(next.integrationId);
+      for (let group = groups.shift(); group && !late; group = groups.shift()) {
+        for (const row of group) {
+          late ||= performance.now() >= stopAt;
+          // What limits one connection, or refuses its client, does so to its neighbours too, and may lock us out for asking on.
+          if (late || !(await this.refreshOne(row, counts))) break;
         }
       }
     };
     await Promise.all(Array.from({ length: PARALLEL_REFRESHES }, work));
-    return { ...counts, more: due.length > limit || queue.length > 0 };
+    return { ...counts, more: due.length > limit || late };
+  }
+
+  /** False when other connections of the same integration had better wait. Never rejects. */
+  private async refreshOne({ id, workspaceId }: Pick<ConnectionRow, 'id' | 'workspaceId'>, counts: { refreshed: number; failed: number }): Promise<boolean> {
+    try {
+      const outcome = await this.refresher.refresh(await this.store.row(workspaceId, id));
+      if (outcome === 'refreshed') counts.refreshed += 1;
+      if (outcome === 'dead_grant') counts.failed += 1;
+      return true;
+    } catch (error) {
+      counts.failed += 1;
+      if (error instanceof VaneError) return error.retryAfterMs === undefined && error.code !== 'oauth_exchange_failed';
+      this.report.unexpected({ id, workspaceId }, error);
+      return true;
+    }
   }
 
   /** `failed`: the service gave no token, but the stored one still works. */
@@ -139,6 +148,12 @@ export class TokensService {
       scopes,
     };
   }
+}
+
+function byIntegration<Row extends { integrationId: string }>(rows: Row[]): Row[][] {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) groups.set(row.integrationId, [...(groups.get(row.integrationId) ?? []), row]);
+  return [...groups.values()];
 }
 
 /** Until when failed refreshes keep the service from being asked again. */
