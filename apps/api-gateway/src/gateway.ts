@@ -44,7 +44,7 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
   addUnknownRoutes(fastify, gate);
   await fastify.register(async (scope) => {
     addGate(scope, gate);
-    await addBrowserRoutes(scope, { bus, logger, recorder: app.get(Recorder), https, origin: new URL(settings.VANE_API_URL).origin });
+    await addBrowserRoutes(scope, { bus, logger, recorder: app.get(Recorder), https, origin: new URL(settings.VANE_API_URL).origin, identify: (request) => app.get(Authenticator).identify(request) });
     addOpenApiRoute(scope);
     const provider = app.get<IdentityProvider | null>(IdentityProvider);
     if (provider) {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { attributeAuthorisation, confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
+import { addPerson, type Person } from '../fixtures/people.js';
 import { startTestGateway, type TestGateway } from '../fixtures/test-gateway.js';
 import { cookieName } from './cookie.js';
 
@@ -63,6 +64,29 @@ describe('the start link', () => {
   test('tells the same in JSON, without the id of who asks', async () => {
     const { actorId: _, ...shown } = described;
     expect((await open({ accept: 'application/json' })).json).toEqual(shown);
+  });
+
+  describe('opened by somebody who is signed in', () => {
+    let asker: Person;
+    beforeAll(async () => {
+      asker = await addPerson(gateway);
+    });
+    beforeEach(() => gateway.responders.answer(describeAuthorisation, () => ({ ...described, actorId: asker.id })));
+    const look = ({ cookie }: { cookie: string }, headers: Record<string, string> = {}) => open({ cookie, ...headers });
+
+    test('goes straight on for who asked', async () => {
+      const reply = await look(asker);
+      expect([reply.status, reply.headers.get('location')]).toEqual([303, 'https://service.example/authorize?state=abc']);
+      expect(reply.headers.get('set-cookie')).toContain(cookieName({ state: 'abc', https: false }));
+    });
+
+    test('asks everybody else, and whoever only looks ahead', async () => {
+      const other = await addPerson(gateway);
+      for (const reply of [await look(other), await look({ cookie: `${asker.cookie.slice(0, -1)}_` }), await look(asker, { 'sec-purpose': 'prefetch' })]) {
+        expect([reply.status, reply.headers.get('set-cookie')]).toEqual([200, null]);
+      }
+      expect(gateway.responders.askedOf(startAuthorisation)).toEqual([]);
+    });
   });
 
   test('that is not known says so', async () => {

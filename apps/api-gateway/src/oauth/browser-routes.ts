@@ -5,6 +5,8 @@ import {
 import { parseInput, type Bus, type Logger } from '@vane/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { Presented } from '../access/authenticator.js';
+import type { Identity } from '../access/identity.js';
 import type { Recorder } from '../audit/recorder.js';
 import { callersError, sendAnswer } from '../http/gate.js';
 import { errorHeaders, problemAnswer } from '../http/problem.js';
@@ -12,8 +14,10 @@ import { clearedCookie, cookieName, readCookie, setCookie } from './cookie.js';
 import { fieldOf, readForms, requireOwnPage } from './forms.js';
 import { differencePage, discardedPage, errorPage, startPage, successPage, wantsJson } from './pages.js';
 
-/** `origin`: of the gateway as browsers see it. */
-export type BrowserDependencies = { bus: Bus; logger: Logger; recorder: Recorder; https: boolean; origin: string };
+/** `origin`: of the gateway as browsers see it. `identify` tells who is signed in in the browser; null when nobody is. */
+export type BrowserDependencies = {
+  bus: Bus; logger: Logger; recorder: Recorder; https: boolean; origin: string; identify: (request: Presented) => Promise<Identity | null>;
+};
 
 type Exchange = { request: FastifyRequest; reply: FastifyReply };
 type Work = (exchange: Exchange, dependencies: BrowserDependencies) => Promise<FastifyReply>;
@@ -23,7 +27,7 @@ type StateOf = (request: FastifyRequest) => string | null;
 /**
  * The hops of a browser that connects an account. They carry no API token: the ticket in the start URL, and then the cookie
  * together with the state, are the proof. Their URLs hold credentials and are never logged. A start URL does nothing before
- * a person has seen who asks for what and pressed the button: else a link could attach the account of whoever follows it to
+ * a person has seen who asks for what and pressed the button, or is signed in as who asked: else a link could attach the account of whoever follows it to
  * a stranger's workspace (https://www.rfc-editor.org/rfc/rfc9700#section-4.7).
  */
 export async function addBrowserRoutes(parent: FastifyInstance, dependencies: BrowserDependencies): Promise<void> {
@@ -43,15 +47,24 @@ export async function addBrowserRoutes(parent: FastifyInstance, dependencies: Br
   });
 }
 
-const describe: Work = async ({ request, reply }, { bus }) => {
+const describe: Work = async ({ request, reply }, dependencies) => {
   const { ticket } = request.params as { ticket: string };
-  const asked = await ask(bus, describeAuthorisation, { ticket }, request);
-  const { actorId: _, ...shownToAnyone } = asked;
-  return wantsJson(request.headers.accept) ? reply.send(shownToAnyone) : sendForm(reply, startPage(asked, ticket));
+  const asked = await ask(dependencies.bus, describeAuthorisation, { ticket }, request);
+  const { actorId, ...shownToAnyone } = asked;
+  if (wantsJson(request.headers.accept)) return reply.send(shownToAnyone);
+  // Whoever asked needs not be asked. A browser that only looks ahead must not use up what works once.
+  const looksAhead = request.headers['sec-purpose'] !== undefined;
+  if (!looksAhead && (await dependencies.identify(request))?.actorId === actorId) return bind({ request, reply }, dependencies);
+  return sendForm(reply, startPage(asked, ticket));
 };
 
-const start: Work = async ({ request, reply }, { bus, https, origin }) => {
-  requireOwnPage(request, origin);
+const start: Work = async (exchange, dependencies) => {
+  requireOwnPage(exchange.request, dependencies.origin);
+  return bind(exchange, dependencies);
+};
+
+/** Uses the ticket up: from here on the authorisation belongs to this browser. */
+const bind: Work = async ({ request, reply }, { bus, https }) => {
   const { ticket } = request.params as { ticket: string };
   const { location, browserToken, maxAgeSeconds } = await ask(bus, startAuthorisation, { ticket }, request);
   const state = new URL(location).searchParams.get('state');
