@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Problem } from '../../launch/index.mjs';
 import type { LoadJob, LoadResult } from './load-job.js';
 
-const START_DEADLINE_MS = 30_000;
+const START_DEADLINE_MS = 60_000;
 
 /** A program of ours that is being measured. */
 export type Server = { pid: number; stop(): Promise<void> };

@@ -30,7 +30,7 @@ export type RefreshHouse = {
 const MEMBERS = 10;
 const STARTED_AT_ONCE = 2;
 /** Short, because most rounds with a kill last as long as the lease that follows from it. */
-const TOKEN_REQUEST_MS = 1_500;
+const TOKEN_REQUEST_MS = 2_000;
 
 /** `closers` get what has to be done at the end, last first, also when this fails half-way. */
 export async function openRefreshHouse(

@@ -309,3 +309,31 @@ describe('taking deliveries in', () => {
     await away.close();
   });
 });
+
+describe('a trigger that moves to another feed', () => {
+  let other: string;
+  const moveAway = (until: Date | null) =>
+    database.pool.query('UPDATE trigger SET feed_id = $3, old_feed_id = $2, old_feed_until = $4 WHERE id = $1', [ids.trigger, ids.feed, other, until]);
+
+  beforeEach(async () => {
+    other = newId('feed', clock.now());
+    await database.pool.query(
+      `INSERT INTO feed (id, workspace_id, connection_id, service, trigger_type, resource, created_at) VALUES ($1, $2, '', 'generic-webhook', 'webhook', $1, $3)`,
+      [other, ids.workspace, clock.now()],
+    );
+  });
+
+  it('is started by both until the old one is left', async () => {
+    await moveAway(null);
+    await intake().take([delivery('old'), delivery('new', '{"type":"a"}', { feedId: other })]);
+    expect(await counts()).toMatchObject({ events: 2, runs: 2 });
+  });
+
+  it('is started by what the old one had received by then, however late that is taken in, and by nothing later', async () => {
+    const now = clock.now();
+    await moveAway(now);
+    const at = (ms: number) => ({ receivedAt: new Date(now.getTime() + ms).toISOString() });
+    await intake().take([delivery('before', '{"type":"a"}', at(-60_000)), delivery('at once', '{"type":"a"}', at(0)), delivery('after', '{"type":"a"}', at(1))]);
+    expect(await counts()).toMatchObject({ events: 3, runs: 2 });
+  });
+});
