@@ -9,8 +9,8 @@ import { startOwnInstance, type OwnInstance } from './own-instance.js';
 import type { System } from './system.js';
 
 const HOOKS = `/repos/${REPOSITORY}/hooks`;
-/** Longer than the schedule takes to come round, with the pauses of a removal that was refused once. */
-const FINISHED_MS = 90_000;
+/** Longer than it takes until a step that was cut off is taken over, by the sweeper and then by the schedule. */
+const FINISHED_MS = 200_000;
 
 const opened: GithubStage[] = [];
 

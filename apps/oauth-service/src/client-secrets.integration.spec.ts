@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { getAccessToken, getIntegration, updateIntegration, type IntegrationView } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { newBrowser } from './fixtures/browser.js';
 import { connect, enterIntegration, openStage, registryOf, until, type Stage } from './fixtures/oauth-stage.js';
 import { json, openTokenServer, type TokenServer } from './fixtures/token-server.js';
+
+const [ONE, TWO, THREE, MISTYPED, AGAIN] = ['one', 'two', 'three', 'mistyped', 'mistyped again'].map((name) => newSecret(`client secret ${name}`)) as [string, string, string, string, string];
 
 /** The service takes the client with these secrets, and refuses it as RFC 6749 section 5.2 says with any other. */
 let taken: string[];
@@ -26,10 +29,10 @@ afterAll(async () => {
 const secretOf = (authorization = ''): string => decodeURIComponent(Buffer.from(authorization.replace('Basic ', ''), 'base64').toString().split(':')[1] ?? '');
 const sent = (): string[] => server.seen.map(({ authorization }) => secretOf(authorization));
 
-/** An account connected with the secret `one`, and what can be done with both. */
+/** An account connected with the secret ONE, and what can be done with both. */
 async function connected() {
-  taken = ['one'];
-  const { id: integration } = await enterIntegration(stage, probe.id, server.url, { clientSecret: 'one' });
+  taken = [ONE];
+  const { id: integration } = await enterIntegration(stage, probe.id, server.url, { clientSecret: ONE });
   const { id: connection } = await connect(stage, integration, newBrowser());
   const input = { workspace: stage.workspace, integration };
   const state = () => stage.ask(getIntegration, input);
@@ -57,74 +60,74 @@ async function connected() {
 describe('a changed client secret', () => {
   it('is unproven until the service has accepted it, and then the one before is wiped', async () => {
     const { change, refresh, state, previous } = await connected();
-    taken = ['one', 'two'];
-    await expect(change('two')).resolves.toMatchObject({ secretState: 'unproven' });
+    taken = [ONE, TWO];
+    await expect(change(TWO)).resolves.toMatchObject({ secretState: 'unproven' });
     expect(await previous()).not.toBeNull();
     await expect(refresh()).resolves.toMatchObject({ generation: 2 });
     await until(async () => (await state()).secretState === 'proven');
     expect(await previous()).toBeNull();
-    expect(sent()).toEqual(['two']);
+    expect(sent()).toEqual([TWO]);
   });
 
   it('that is wrong cuts off nobody: the one before is used, and the wrong one is shown as refused', async () => {
     const { change, refresh, state } = await connected();
-    await change('mistyped');
+    await change(MISTYPED);
     await expect(refresh()).resolves.toMatchObject({ generation: 2 });
-    expect(sent()).toEqual(['mistyped', 'one']);
+    expect(sent()).toEqual([MISTYPED, ONE]);
     await until(async () => (await state()).secretState === 'refused');
     // What was refused is tried last from now on, so that nobody is locked out for failing.
     await expect(refresh()).resolves.toMatchObject({ generation: 3 });
-    expect(sent()).toEqual(['mistyped', 'one', 'one']);
+    expect(sent()).toEqual([MISTYPED, ONE, ONE]);
   });
 
   it('that was refused is taken when the service knows it at last and the one before is gone', async () => {
     const { change, refresh, state, previous } = await connected();
-    await change('two');
+    await change(TWO);
     await refresh();
     await until(async () => (await state()).secretState === 'refused');
-    taken = ['two'];
+    taken = [TWO];
     await expect(refresh()).resolves.toMatchObject({ generation: 3 });
-    expect(sent()).toEqual(['two', 'one', 'one', 'two']);
+    expect(sent()).toEqual([TWO, ONE, ONE, TWO]);
     await until(async () => (await state()).secretState === 'proven');
     expect(await previous()).toBeNull();
   });
 
   it('corrected keeps the last one that the service took', async () => {
     const { change, refresh, state } = await connected();
-    await change('mistyped');
-    await change('mistyped-again');
+    await change(MISTYPED);
+    await change(AGAIN);
     await expect(refresh()).resolves.toMatchObject({ generation: 2 });
-    expect(sent()).toEqual(['mistyped-again', 'one']);
+    expect(sent()).toEqual([AGAIN, ONE]);
     await until(async () => (await state()).secretState === 'refused');
   });
 
   it('is tried once more for a code too, which a refused client does not use up', async () => {
     const { integration, change, state } = await connected();
-    await change('mistyped');
+    await change(MISTYPED);
     await expect(connect(stage, integration, newBrowser())).resolves.toMatchObject({ status: 'active' });
-    expect(sent()).toEqual(['mistyped', 'one']);
+    expect(sent()).toEqual([MISTYPED, ONE]);
     await until(async () => (await state()).secretState === 'refused');
   });
 
   it('leaves the account connected when the service takes neither, and is tried again after a correction', async () => {
     const { change, refresh } = await connected();
-    taken = ['three'];
-    await change('two');
+    taken = [THREE];
+    await change(TWO);
     await expect(refresh()).rejects.toMatchObject({ code: 'oauth_exchange_failed', message: expect.stringContaining('client secret') });
-    await change('three');
+    await change(THREE);
     await expect(refresh()).resolves.toMatchObject({ generation: 2 });
   });
 
   it('to the same one changes nothing', async () => {
     const { change, previous } = await connected();
-    await expect(change('one')).resolves.toMatchObject({ secretState: 'proven', version: 2 });
+    await expect(change(ONE)).resolves.toMatchObject({ secretState: 'proven', version: 2 });
     expect(await previous()).toBeNull();
   });
 });
 
 it('is not told to the hosts that the integration moves to, nor kept for another client', async () => {
   const { integration, previous, change } = await connected();
-  await change('two');
+  await change(TWO);
   expect(await previous()).not.toBeNull();
   await stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 2, clientId: 'another', confirm: true });
   expect(await previous()).toBeNull();

@@ -7,7 +7,7 @@ import { isDead } from './grant-health.js';
 /** Longer than one step takes: a process that died in it is taken over after this. */
 const LEASE_MS = 45_000;
 const FIRST_PAUSE_MS = 5_000;
-const LONGEST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 30_000;
 /** For so long a service that does not answer is asked to revoke a grant. */
 const REVOKE_MS = 3_600_000;
 

@@ -4,13 +4,14 @@ import {
   listInstanceIntegrations, listIntegrations, listIntegrationShares, shareIntegration, unshareIntegration, updateInstanceIntegration, updateIntegration,
   type IntegrationView,
 } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { answer } from './fixtures/answer.js';
 import { newBrowser } from './fixtures/browser.js';
 import { connect, enterIntegration, openStage, registryOf, type Stage } from './fixtures/oauth-stage.js';
 import { openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
-const SECRET = 'secret-of-the-instance';
+const SECRET = newSecret('client secret of the instance');
 let server: TokenServer;
 let stage: Stage;
 
