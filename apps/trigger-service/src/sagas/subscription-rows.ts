@@ -109,15 +109,19 @@ export class SubscriptionRows {
    * @returns how many are due now, and how many were busy and need another call of this
    */
   async reapply(workspaceId: string, connectionId: string): Promise<{ due: number; busy: number }> {
-    const live = `workspace_id = $1 AND connection_id = $2 AND status NOT IN ('removing', 'removed')`;
-    const leased = 'lease_owner IS NOT NULL AND lease_until >= $3';
-    const until = this.clock.in(-CLOCK_SKEW_MS);
-    const { rowCount } = await this.database.pool.query(
-      `UPDATE subscription SET applied = NULL, next_attempt_at = $4, version = version + 1 WHERE ${live} AND NOT coalesce(${leased}, false)`,
-      [workspaceId, connectionId, until, this.clock.now()],
+    // One statement: a lease that ends between looking and writing must not leave its row both untouched and uncounted.
+    const { rows } = await this.database.pool.query<{ due: string; busy: string }>(
+      `WITH live AS (
+         SELECT id, coalesce(lease_owner IS NOT NULL AND lease_until >= $3, false) AS leased FROM subscription
+         WHERE workspace_id = $1 AND connection_id = $2 AND status NOT IN ('removing', 'removed') ORDER BY id FOR UPDATE
+       ), told AS (
+         UPDATE subscription SET applied = NULL, next_attempt_at = $4, version = version + 1
+         FROM live WHERE subscription.id = live.id AND NOT live.leased RETURNING subscription.id
+       )
+       SELECT (SELECT count(*) FROM told) AS due, (SELECT count(*) FROM live WHERE leased) AS busy`,
+      [workspaceId, connectionId, this.clock.in(-CLOCK_SKEW_MS), this.clock.now()],
     );
-    const { rows } = await this.database.pool.query<{ busy: string }>(`SELECT count(*) AS busy FROM subscription WHERE ${live} AND ${leased}`, [workspaceId, connectionId, until]);
-    return { due: rowCount ?? 0, busy: Number(rows[0]!.busy) };
+    return { due: Number(rows[0]!.due), busy: Number(rows[0]!.busy) };
   }
 
   /** Ids whose time has come and that nobody works on: retries that are due and sagas a crash left behind. */
