@@ -6,7 +6,7 @@ export type SettingsShapes = Record<AppName, z.ZodRawShape>;
 
 /** What each setting of an app is for. A setting that is missing here, or here and in no app, is refused. */
 const SETTINGS: Record<string, string> = {
-  VANE_ENV: 'development, test or production. Production refuses adapters from VANE_EXTRA_ADAPTERS.',
+  VANE_ENV: 'development, test or production. Production refuses keys that others could know, and adapters from VANE_EXTRA_ADAPTERS.',
   VANE_PREFIX: 'First word of every subject, stream, queue and key, so that several installations share servers.',
   VANE_PUBLIC_URL: 'Where services reach webhook-ingress from outside.',
   VANE_API_URL: 'Where browsers and clients reach api-gateway; the redirect URI of OAuth is below it.',
