@@ -111,5 +111,5 @@ export const acceptInvitation = defineOperation({
     isolationExempt: 'The token of the invitation is the proof, and names its workspace',
   },
   input: z.object({ token: secretText().min(1).max(200), name: label.optional(), password: newPassword.optional(), userAgent: text() }),
-  output: openedSession,
+  output: openedSession.extend({ workspaceId: id('workspace').describe('The workspace that was joined') }),
 });

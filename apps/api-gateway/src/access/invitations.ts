@@ -40,12 +40,14 @@ export class Invitations {
     }
     const now = this.clock.now();
     const token = randomBytes(32).toString('base64url');
-    await scoped.invitation.deleteMany({ where: { email, acceptedAt: null } });
-    const row = await scoped.invitation.create({
-      data: {
-        id: newId('invitation', now), workspaceId: workspace, email, role, tokenHash: hashToken(token), invitedBy: call.actor.label,
-        createdAt: now, expiresAt: this.clock.in(VALID_MS),
-      },
+    const row = await scoped.$transaction(async (tx) => {
+      await tx.invitation.deleteMany({ where: { email, acceptedAt: null } });
+      return tx.invitation.create({
+        data: {
+          id: newId('invitation', now), workspaceId: workspace, email, role, tokenHash: hashToken(token), invitedBy: call.actor.label,
+          createdAt: now, expiresAt: this.clock.in(VALID_MS),
+        },
+      });
     });
     return { ...view(row), token };
   }
@@ -67,7 +69,7 @@ export class Invitations {
     const tokenHash = hashToken(input.token);
     if (call.actor.kind === 'user') return this.acceptAs(call, tokenHash);
     // Before the password is hashed, which costs us something.
-    const { email } = await this.database.transaction((tx) => this.openForNewUser(tx, tokenHash));
+    const { email, workspaceId } = await this.database.transaction((tx) => this.openForNewUser(tx, tokenHash));
     const { name, password } = chosen(input);
     this.passwords.checkChoice(password, email);
     const passwordHash = await this.passwords.hash(password);
@@ -78,11 +80,11 @@ export class Invitations {
       await joinByInvitation(tx, invitation, id, now);
       return id;
     });
-    return this.sessions.openFor(userId, input.userAgent);
+    return { ...(await this.sessions.openFor(userId, input.userAgent)), workspaceId };
   }
 
   private async acceptAs(call: CallContext, tokenHash: string): Promise<OutputOf<typeof acceptInvitation>> {
-    await this.database.transaction(async (tx) => {
+    const { workspaceId } = await this.database.transaction(async (tx) => {
       const now = this.clock.now();
       const invitation = await openInvitation(tx, tokenHash, now);
       const { email, disabled_at } = await lockUser(tx, call.actor.id);
@@ -90,8 +92,9 @@ export class Invitations {
         throw new VaneError('forbidden', `This invitation is for ${invitation.email}; you are signed in as ${email}. Sign in with that address.`);
       }
       await joinByInvitation(tx, invitation, call.actor.id, now);
+      return invitation;
     });
-    return { ...(await this.sessions.viewById(sessionOf(call))), sessionToken: null };
+    return { ...(await this.sessions.viewById(sessionOf(call))), sessionToken: null, workspaceId };
   }
 
   /** Throws `unauthenticated` when somebody has the address already: who that is must be proven, not claimed. */

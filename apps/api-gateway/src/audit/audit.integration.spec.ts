@@ -69,6 +69,15 @@ describe('a mutation', () => {
     expect((trail.json as Page).items).toMatchObject([{ operation: 'workspaces.create', workspaceId: made.json['id'], targetId: made.json['id'], actorLabel: 'bootstrap' }]);
   });
 
+  test('that joins a workspace is in the trail of that workspace', async () => {
+    const made = await send('POST', '/invitations', { email: 'joins@example.com', role: 'editor' });
+    const body = { token: made.json['token'], name: 'Joins', password: 'right horse battery' };
+    expect((await gateway.send('POST', '/api/v1/invitations/accept', { body })).status).toBe(201);
+    const [accepted, invited] = await entries();
+    expect(invited).toMatchObject({ operation: 'invitations.create', actorId: admin.id, after: { email: 'joins@example.com', token: '***' } });
+    expect(accepted).toMatchObject({ operation: 'invitations.accept', actorKind: 'user', actorLabel: 'joins@example.com', input: { token: '***', password: '***' } });
+  });
+
   test('that deletes leaves what was there, and nothing after it', async () => {
     let there = true;
     gateway.responders.answer(getTrigger, () => {

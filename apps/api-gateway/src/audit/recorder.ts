@@ -66,8 +66,12 @@ export class Recorder {
   /** Records a mutation that was refused before its input was read; `params` are those of its path. */
   async refused(mutation: Omit<Mutation, 'maxWaitMs'>, error: VaneError): Promise<void> {
     const { code: outcome, status } = error;
-    const intent = intentOf(mutation);
-    await this.noted(this.trail.note(intent, { outcome, status }), intent);
+    await this.note(intentOf(mutation), { outcome, status });
+  }
+
+  /** Records what has happened already. */
+  async note(intent: Intent, ending: Ending): Promise<void> {
+    await this.noted(this.trail.note(intent, ending), intent);
   }
 
   /** What was done is told even if its end cannot be noted: the entry then says that nobody knows. */
@@ -125,15 +129,16 @@ function claimed(actor: Actor, { email }: Record<string, unknown>): Actor {
   return actor.kind === 'anonymous' && typeof email === 'string' ? { ...actor, label: email.slice(0, 320) } : actor;
 }
 
-/** What only the reply tells: the id of what was made, and who somebody turned out to be. */
+/** What only the reply tells: the id of what was made, whose workspace it was, and who somebody turned out to be. */
 function learnt({ call }: Mutation, reply: unknown): Pick<Ending, 'workspaceId' | 'targetId' | 'actor'> {
   if (typeof reply !== 'object' || reply === null) return {};
-  const { id, user } = reply as { id?: unknown; user?: { id?: unknown; email?: unknown } };
+  const { id, workspaceId, user } = reply as { id?: unknown; workspaceId?: unknown; user?: { id?: unknown; email?: unknown } };
   const known = call.actor.kind === 'anonymous' && typeof user?.id === 'string' && typeof user.email === 'string';
   return {
     ...(typeof id === 'string' ? { targetId: id } : {}),
     // The trail of a workspace begins with how it was made.
     ...(typeof id === 'string' && id.startsWith(`${ID_KINDS.workspace}_`) ? { workspaceId: id } : {}),
+    ...(typeof workspaceId === 'string' ? { workspaceId } : {}),
     ...(known ? { actor: { ...call.actor, kind: 'user', id: user.id as string, userId: user.id as string, label: user.email as string } } : {}),
   };
 }

@@ -11,7 +11,8 @@ import type { Claims } from './identity-provider.js';
 /** Serialises first sign-ins, so that two at once make one user; any constant that nobody else uses. */
 const LOCK = 7_264_111_104;
 
-export type KnownPerson = Pick<UserRow, 'id' | 'email'>;
+/** `joined`: the workspaces that this sign-in made the person a member of. */
+export type KnownPerson = Pick<UserRow, 'id' | 'email'> & { joined: readonly string[] };
 
 /** Which user somebody is whom an identity provider vouches for. */
 @Injectable()
@@ -66,7 +67,7 @@ export class IdentityLinks {
     const name = label.safeParse(claimedName?.slice(0, 200));
     const user = await insertUser(tx, now, { email, name: name.success ? name.data : email.slice(0, 200), passwordHash: null, superadmin: false });
     for (const invitation of invitations) await joinByInvitation(tx, invitation, user.id, now);
-    return user;
+    return { id: user.id, email, joined: invitations.map(({ workspaceId }) => workspaceId) };
   }
 }
 
@@ -82,7 +83,7 @@ async function knownUser(tx: PoolClient, { issuer, subject }: Claims): Promise<U
 
 function active(user: UserRow): KnownPerson {
   if (user.disabled_at) throw notAllowed('Your user is disabled. Ask the operator of this instance.');
-  return user;
+  return { id: user.id, email: user.email, joined: [] };
 }
 
 function verifiedEmail({ email, emailVerified }: Claims): string {

@@ -125,6 +125,8 @@ describe('a person', () => {
     expect(await session(jar)).toMatchObject({ user: { email: 'bob@example.com', name: 'bob', superadmin: false }, memberships: [{ workspace: gateway.workspace, role: 'editor' }] });
     const { acceptedAt } = await gateway.database.prisma.invitation.findUniqueOrThrow({ where: { id: invitation } });
     expect(acceptedAt).not.toBeNull();
+    const [joined] = await gateway.database.prisma.auditEntry.findMany({ where: { workspaceId: gateway.workspace, operation: 'invitations.accept' } });
+    expect(joined).toMatchObject({ actorKind: 'user', actorLabel: 'bob@example.com', outcome: 'ok' });
   });
 
   test('who signs in twice at once for the first time is one user', async () => {

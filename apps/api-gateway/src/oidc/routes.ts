@@ -1,4 +1,4 @@
-import { VaneError, type Actor } from '@vane/contracts';
+import { acceptInvitation, VaneError, type Actor } from '@vane/contracts';
 import type { Logger } from '@vane/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ANONYMOUS } from '../access/identity.js';
@@ -9,7 +9,7 @@ import { callersError, sendAnswer } from '../http/gate.js';
 import { errorHeaders, problemAnswer } from '../http/problem.js';
 import { page, wantsJson } from '../oauth/pages.js';
 import { AttemptCookie } from './attempt-cookie.js';
-import type { IdentityLinks } from './identity-links.js';
+import type { IdentityLinks, KnownPerson } from './identity-links.js';
 import type { Claims, IdentityProvider } from './identity-provider.js';
 
 export const OIDC_START = '/auth/oidc/start';
@@ -65,17 +65,23 @@ async function finish(request: FastifyRequest, reply: FastifyReply, attempts: At
   }
 }
 
-/** Who somebody is whom the provider vouches for; recorded, refused or not. */
-function recognise(claims: Claims, request: FastifyRequest, { links, recorder }: OidcDependencies): Promise<{ id: string; email: string }> {
+/** Who somebody is whom the provider vouches for; recorded, refused or not, and in the trail of every workspace that was joined. */
+async function recognise(claims: Claims, request: FastifyRequest, { links, recorder }: OidcDependencies): Promise<KnownPerson> {
   const stranger: Actor = { ...ANONYMOUS, label: (claims.email ?? claims.subject).slice(0, 320) };
   const { issuer, subject, email, emailVerified } = claims;
   const intent = {
     workspaceId: null, actor: stranger, operation: OPERATION, targetId: null, input: { issuer, subject, email, emailVerified },
     correlationId: request.correlationId, address: request.ip,
   };
-  return recorder.during(intent, () => links.userOf(claims), async ({ id, email: label }) => ({
-    outcome: 'ok', status: 303, targetId: id, actor: { ...stranger, kind: 'user' as const, id, userId: id, label },
+  const actorOf = ({ id, email: label }: KnownPerson): Actor => ({ ...stranger, kind: 'user', id, userId: id, label });
+  const person = await recorder.during(intent, () => links.userOf(claims), async (known) => ({
+    outcome: 'ok', status: 303, targetId: known.id, actor: actorOf(known),
   }));
+  const { correlationId, address } = intent;
+  for (const workspaceId of person.joined) {
+    await recorder.note({ workspaceId, actor: actorOf(person), operation: acceptInvitation.name, targetId: null, correlationId, address }, { outcome: 'ok', status: 303 });
+  }
+  return person;
 }
 
 function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply, { logger }: OidcDependencies): FastifyReply {
