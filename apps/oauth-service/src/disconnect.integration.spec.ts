@@ -180,7 +180,7 @@ describe('the revocation', () => {
     expect(told).toEqual([]);
     stage.clock.advance(HOUR);
     expect(await onSchedule()).toMatchObject({ disconnected: 1 });
-    expect(told).toMatchObject([{ severity: 'warning', kind: 'connection.not-revoked', facts: { connectionId: connection }, text: expect.stringContaining('HTTP 503') }]);
+    expect(told).toMatchObject([{ severity: 'warning', kind: 'connection.not-revoked', title: 'A grant at OAuth probe was not revoked', facts: { connectionId: connection }, text: expect.stringContaining('HTTP 503') }]);
     await isGone();
   });
 

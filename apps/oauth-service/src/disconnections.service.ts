@@ -11,7 +11,7 @@ import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { DisconnectionStore } from './disconnection-store.js';
 import { isDead } from './grant-health.js';
 import { GrantRevoker } from './grant-revoker.js';
-import { PublicUrls } from './public-urls.js';
+import { ServiceCatalog } from './service-catalog.js';
 import { RefreshReport } from './token-refresher.js';
 
 /** The caller is answered then; what is left, the schedule goes on with. */
@@ -36,7 +36,7 @@ export class DisconnectionsService {
     private readonly store: DisconnectionStore,
     private readonly revoker: GrantRevoker,
     private readonly report: RefreshReport,
-    private readonly urls: PublicUrls,
+    private readonly catalog: ServiceCatalog,
     private readonly bus: Bus,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -127,13 +127,15 @@ export class DisconnectionsService {
 
   private tellNotRevoked(row: ConnectionRow, problem: string, call: CallContext): Promise<unknown> {
     const { id, workspaceId: workspace, service, accountLabel } = row;
+    const label = this.catalog.installed(service)?.label ?? service;
     const text = [
-      `Vane has disconnected ${accountLabel} and wiped its tokens, but ${service} did not confirm within an hour that the grant is revoked. ${problem}`,
-      `Remove Vane at ${service} yourself, among the apps that may use the account.`,
-    ].join('\n\n');
-    const title = `A grant at ${service} was not revoked`;
-    const notice = { kind: 'connection.not-revoked', severity: 'warning' as const, title, text: text.slice(0, 4_000), facts: { connectionId: id, service, account: accountLabel } };
-    return this.bus.ask(postNotification, { workspace, ...notice, dedupeKey: `connection:${id}:not-revoked`, link: this.urls.connectionPage(workspace, id) }, call);
+      `Vane has disconnected ${accountLabel} and wiped its tokens, but ${label} did not confirm within an hour that the grant is revoked. ${problem}`,
+      `Remove Vane at ${label} yourself, among the apps that may use the account.`,
+    ].join('\n\n').slice(0, 4_000);
+    const title = `A grant at ${label} was not revoked`;
+    const facts = { connectionId: id, service, account: accountLabel };
+    const notice = { kind: 'connection.not-revoked', severity: 'warning' as const, title, text, facts, link: null };
+    return this.bus.ask(postNotification, { workspace, ...notice, dedupeKey: `connection:${id}:not-revoked` }, call);
   }
 
   private async wait(row: ConnectionRow, tombstones: number, message: string): Promise<Left> {

@@ -49,6 +49,7 @@ export class IntegrationEditor {
    * connections would have to be authorised anew and that was not confirmed, `invalid_config`, `url_not_allowed`
    */
   async update(before: Integration, change: Change, call: CallContext): Promise<Integration> {
+    if (before.version !== change.ifMatch) throw changedMeanwhile(change.ifMatch);
     const { adapter } = this.catalog.oauth(before.service);
     const hosts = change.hosts && this.catalog.checkHosts(adapter, change.hosts);
     if (hosts && change.clientSecret === undefined) refuseOtherOrigins(adapter, before, hosts);
