@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
-  authorizeConnection, deleteConnection, deleteIntegration, getConnection, listSubscriptions, listTriggers, planDisconnection, type InputOf,
+  authorizeConnection, createTrigger, deleteConnection, deleteIntegration, getConnection, listSubscriptions, listTriggers, planDisconnection, type InputOf,
 } from '@vane/contracts';
 import { eventually } from '@vane/testing';
 import { killApp } from '../../tools/launch/index.mjs';
+import { Browser } from './browser.js';
+import { callbackUrl, connectAccount, enterIntegration } from './connections.js';
+import { openNextcloud } from './fakes.js';
 import { GithubStage, REPOSITORY } from './github-stage.js';
 import { startOwnInstance, type OwnInstance } from './own-instance.js';
-import type { System } from './system.js';
+import { nextcloudParty } from './parties.js';
+import { Workspace, type System } from './system.js';
 
 const HOOKS = `/repos/${REPOSITORY}/hooks`;
 /** Longer than it takes until a step that was cut off is taken over, by the sweeper and then by the schedule. */
@@ -77,6 +81,28 @@ describe('disconnecting an account', () => {
     expect([await status(stage), stage.ourHooks().length, stage.requests().includes(revocation(stage))]).toEqual([404, 1, false]);
     const [subscription] = await stage.subscriptions();
     expect(subscription).toMatchObject({ status: 'removed', reason: { code: 'forced' } });
+  });
+});
+
+describe('disconnecting where tokens are renewed', () => {
+  it('renews them for the removals, and ends the pair that was issued last', async () => {
+    const workspace = await Workspace.create('disconnect with renewal');
+    const nextcloud = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
+    try {
+      const { id: integration } = await enterIntegration(workspace, nextcloudParty(nextcloud));
+      const { id: connection } = await connectAccount(workspace, integration, new Browser());
+      const runnableId = await workspace.script('export async function main() {}');
+      const config = { event: 'OCP\\Files\\Events\\Node\\NodeWrittenEvent' };
+      await workspace.api.call(createTrigger, { workspace: workspace.id, name: 'files', service: 'nextcloud', type: 'event', connectionId: connection, config, runnableId });
+      nextcloud.advance(3601);
+      const answer = await workspace.api.send(deleteConnection, { workspace: workspace.id, connection, triggers: 'delete' });
+      expect(answer).toMatchObject({ status: 200, body: { state: 'disconnected', message: null } });
+      const deleted = nextcloud.state.requests.filter(({ method, status: code }) => method === 'DELETE' && code === 200).map(({ path }) => path.replace(/^\/index\.php/, ''));
+      expect(deleted).toEqual([expect.stringContaining('/webhooks/'), '/ocs/v2.php/core/apppassword']);
+      expect([nextcloud.state.listeners, nextcloud.state.grants.size]).toEqual([[], 0]);
+    } finally {
+      await nextcloud.close();
+    }
   });
 });
 
