@@ -1,3 +1,5 @@
+import { keepSecret } from '@vane/testing';
+
 export type Page = { url: string; status: number; html: string };
 
 /** How the person in front of the browser fills in the form of a page, by name of the field. */
@@ -60,7 +62,10 @@ export class Browser {
     for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       if (value === '' || /Max-Age=0\b|expires=Thu, 01 Jan 1970/i.test(line)) jar.delete(name);
-      else jar.set(name, value);
+      else {
+        jar.set(name, value);
+        keepSecret(`cookie ${name}`, value);
+      }
     }
     return response;
   }

@@ -1,10 +1,11 @@
 import { createTrigger, listSubscriptions, type SubscriptionView, type TriggerView } from '@vane/contracts';
 import type { ApiAnswer, Problem } from '@vane/testing';
 import { eventually } from '@vane/testing';
-import { startGithubFake, type GithubFake } from '../../libs/adapters/src/github/fake/server.js';
+import type { GithubFake } from '../../libs/adapters/src/github/fake/server.js';
 import type { GithubFakeOptions, Hook } from '../../libs/adapters/src/github/fake/state.js';
 import { approving } from './browser.js';
 import { connectAccount, enterIntegration } from './connections.js';
+import { openGithub } from './fakes.js';
 import { githubParty } from './parties.js';
 import { system, Workspace, type System } from './system.js';
 
@@ -27,7 +28,7 @@ export class GithubStage {
   static async open(name: string, options: GithubFakeOptions = {}, of: Pick<System, 'api' | 'ingress' | 'adminToken'> = system()): Promise<GithubStage> {
     const workspace = await Workspace.create(name, of);
     const script = await workspace.script(ECHO);
-    const fake = await startGithubFake(options);
+    const fake = await openGithub(options);
     try {
       const { id: integration } = await enterIntegration(workspace, githubParty(fake));
       const connection = await connectAccount(workspace, integration, approving(), { triggerTypes: ['repository'] });

@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTrigger, deleteTrigger, getDelivery, getRun, getTrigger, listDeliveries, listSubscriptions, listTriggers, updateTrigger, type TriggerView } from '@vane/contracts';
 import { eventually } from '@vane/testing';
-import { startNextcloudFake, type NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
+import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import type { Listener } from '../../libs/adapters/src/nextcloud/fake/state.js';
 import { Browser } from './browser.js';
 import { callbackUrl, connectAccount, enterIntegration } from './connections.js';
+import { openNextcloud } from './fakes.js';
 import { asProblem } from './github-stage.js';
 import { allLogs } from './instance-files.js';
 import { nextcloudParty } from './parties.js';
@@ -28,7 +29,7 @@ let foreign: Listener[];
 
 beforeAll(async () => {
   workspace = await Workspace.create('nextcloud');
-  nextcloud = await startNextcloudFake({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true }, listeners: others });
+  nextcloud = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true }, listeners: others });
   foreign = structuredClone(nextcloud.state.listeners);
   const { id } = await enterIntegration(workspace, nextcloudParty(nextcloud));
   connection = (await connectAccount(workspace, id, new Browser())).id;

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startOpenIdProvider, type OpenIdProvider } from '@vane/testing';
-import { startGithubFake, type GithubFake } from '../../libs/adapters/src/github/fake/server.js';
-import { startNextcloudFake, type NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
+import type { GithubFake } from '../../libs/adapters/src/github/fake/server.js';
+import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import { approving, Browser, signedInAs } from './browser.js';
 import { callbackUrl, connectAccount, connections, enterIntegration, startUrl, textOf } from './connections.js';
+import { openGithub, openNextcloud } from './fakes.js';
 import { githubParty, nextcloudParty, partyAt } from './parties.js';
 import { Workspace } from './system.js';
 
@@ -14,8 +15,8 @@ let openId: OpenIdProvider;
 
 beforeAll(async () => {
   workspace = await Workspace.create('code flow');
-  github = await startGithubFake({ app: { callbackUrl: callbackUrl() } });
-  nextcloud = await startNextcloudFake({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
+  github = await openGithub({ app: { callbackUrl: callbackUrl() } });
+  nextcloud = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
   openId = await startOpenIdProvider({ redirectUri: callbackUrl() });
 });
 

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { updateIntegration } from '@vane/contracts';
-import { startGithubFake, type GithubFake } from '../../libs/adapters/src/github/fake/server.js';
-import { startNextcloudFake, type NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
+import type { GithubFake } from '../../libs/adapters/src/github/fake/server.js';
+import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import { approving, Browser, denying } from './browser.js';
 import { callbackUrl, connections, enterIntegration, startUrl, textOf } from './connections.js';
+import { openGithub, openNextcloud } from './fakes.js';
 import { githubParty, nextcloudParty } from './parties.js';
 import { Workspace } from './system.js';
 
@@ -13,7 +14,7 @@ let integration: string;
 
 beforeAll(async () => {
   workspace = await Workspace.create('refusals');
-  github = await startGithubFake();
+  github = await openGithub();
   integration = (await enterIntegration(workspace, githubParty(github))).id;
 });
 afterEach(() => github.faults.clear());
@@ -75,7 +76,7 @@ describe('an authorisation that does not work out', () => {
   });
 
   it('says what a Nextcloud refuses', async () => {
-    const nextcloud: NextcloudFake = await startNextcloudFake({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
+    const nextcloud: NextcloudFake = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
     try {
       const { id } = await enterIntegration(workspace, { ...nextcloudParty(nextcloud), clientSecret: 'wrong' });
       const { status, html } = await new Browser().open(await startUrl(workspace, id));

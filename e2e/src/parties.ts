@@ -4,13 +4,13 @@ import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/serve
 import type { OAuthParty } from './connections.js';
 
 /** The OAuth client that a fake GitHub knows. */
-export const githubParty = ({ url }: Pick<GithubFake, 'url'>): OAuthParty => ({
-  service: 'github', hosts: { web: url, api: `${url}/api/v3` }, clientId: 'fake-github-client', clientSecret: 'fake-github-secret',
+export const githubParty = ({ url, state }: Pick<GithubFake, 'url' | 'state'>): OAuthParty => ({
+  service: 'github', hosts: { web: url, api: `${url}/api/v3` }, clientId: 'fake-github-client', clientSecret: state.apps[0]!.clientSecret,
 });
 
 /** The OAuth client that a fake Nextcloud knows. */
-export const nextcloudParty = ({ url }: Pick<NextcloudFake, 'url'>): OAuthParty => ({
-  service: 'nextcloud', hosts: { base: url }, clientId: 'fake-nextcloud-client', clientSecret: 'fake-nextcloud-secret',
+export const nextcloudParty = ({ url, state }: Pick<NextcloudFake, 'url' | 'state'>): OAuthParty => ({
+  service: 'nextcloud', hosts: { base: url }, clientId: 'fake-nextcloud-client', clientSecret: state.clients[0]!.clientSecret,
 });
 
 /** The OAuth client that an OpenID provider knows, for a probe of the test adapters. */

@@ -1,5 +1,6 @@
 import type { Operation, OutputOf } from '@vane/contracts';
 import type { z } from 'zod';
+import { keepSecretsOfCall } from './secrets/watch.js';
 
 /** What the API answered, as it came. */
 export type ApiAnswer<Body> = { status: number; headers: Headers; body: Body };
@@ -32,7 +33,9 @@ export class ApiClient {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+    const answer = text === '' ? undefined : (JSON.parse(text) as unknown);
+    keepSecretsOfCall(operation, input as Record<string, unknown>, response.ok ? answer : undefined);
+    return { status: response.status, headers: response.headers, body: answer };
   }
 
   /** The reply; throws with the problem's sentence when the answer is an error. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { keepSecret, newSecret } from './secrets/registry.js';
 
 /** One request at the token endpoint, by grant type, and whether it was granted. */
 export type TokenRequest = { type: string; ok: boolean };
@@ -35,7 +36,7 @@ export async function startOpenIdProvider({ redirectUri, accessTokenSeconds = 36
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const client = { client_id: 'vane', client_secret: clientSecret ?? randomBytes(24).toString('base64url') };
+  const client = { client_id: 'vane', client_secret: clientSecret ?? newSecret('client secret at the OpenID provider') };
   const provider = new Provider(url, {
     clients: [
       {
@@ -62,6 +63,11 @@ export async function startOpenIdProvider({ redirectUri, accessTokenSeconds = 36
     tokenRequests.push({ type: typeOf(context), ok: false });
     if (/refresh token already used/.test(String((error as { error_detail?: string }).error_detail))) reuses += 1;
   });
+  // The value of an opaque token is its id.
+  const keep = (what: string) => ({ jti }: { jti: string }) => void keepSecret(`${what} of the OpenID provider`, jti);
+  provider.on('authorization_code.saved', keep('code'));
+  provider.on('access_token.saved', keep('access token'));
+  provider.on('refresh_token.saved', keep('refresh token'));
   server.on('request', provider.callback());
   return {
     url,

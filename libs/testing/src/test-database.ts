@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { applyMigrations, readMigrations } from '@vane/db';
 import pg from 'pg';
+import { expectNoSecretsInDatabase } from './secrets/scan-test.js';
+import { watchSecrets } from './secrets/watch.js';
 
 /** Serialises the making of templates on one server; any constant number that nobody else uses. */
 const ADVISORY_LOCK = 7_264_111_003;
@@ -13,9 +15,11 @@ export type TestDatabase = { url: string; drop(): Promise<void> };
 /**
  * A database of its own with every migration applied, on the server of VANE_DATABASE_URL (or the one at the standard
  * port). The migrations run once per version of them, into a template that stays; databases are copies of it. `drop`
- * removes the copy; what is still connected to it after some seconds is cut off.
+ * removes the copy; what is still connected to it after some seconds is cut off. It fails, by name, for every secret that
+ * was kept and stands in the database. Secrets are kept from the making of the first database on.
  */
 export async function createTestDatabase(): Promise<TestDatabase> {
+  watchSecrets();
   const server = new URL(process.env['VANE_DATABASE_URL'] ?? SERVER);
   server.pathname = '/postgres';
   const name = `vane_test_${randomBytes(6).toString('hex')}`;
@@ -26,7 +30,13 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   });
   return {
     url: onServer(server, name),
-    drop: () => withServer(server, (client) => dropDatabase(client, name)),
+    drop: async () => {
+      try {
+        await expectNoSecretsInDatabase(onServer(server, name));
+      } finally {
+        await withServer(server, (client) => dropDatabase(client, name));
+      }
+    },
   };
 }
 

@@ -35,11 +35,11 @@ export function keepSecret(name: string, value: string): boolean {
   return true;
 }
 
-/** Keeps every string of a text that may be JSON, as columns hold that are encrypted as a whole. */
+/** Keeps a text, or, where it is JSON, what its members called secret, token and the like hold: other members are no secrets. */
 export function keepSecretsIn(name: string, text: string): void {
   const parsed = parse(text);
   if (typeof parsed !== 'object' || parsed === null) keepSecret(name, text);
-  else for (const value of stringsIn(parsed)) keepSecret(name, value);
+  else for (const value of secretsIn(parsed, Array.isArray(parsed))) keepSecret(name, value);
 }
 
 /** Every secret that was kept so far: by this process, and, where the tier shares a file, by all of them. */
@@ -63,7 +63,10 @@ function parse(text: string): unknown {
   }
 }
 
-function stringsIn(value: unknown): string[] {
-  if (typeof value === 'string') return [value];
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(stringsIn) : [];
+const SECRET_MEMBER = /secret|token|verifier|password|key/i;
+
+function secretsIn(value: unknown, secret: boolean): string[] {
+  if (typeof value === 'string') return secret ? [value] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, below]) => secretsIn(below, secret || SECRET_MEMBER.test(name)));
 }

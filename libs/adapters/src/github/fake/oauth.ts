@@ -159,6 +159,7 @@ function grant(state: State, app: App, login: string, scopes: string[]): Record<
   const now = nowOf(state).getTime();
   const token = issueToken(state, { login, scopes: [], clientId: app.clientId, kind: 'app-user' });
   const refreshToken = `ghr_${randomText(76)}`;
+  state.issued('refresh token', refreshToken);
   state.refreshTokens.set(refreshToken, { clientId: app.clientId, login, accessToken: token.token, expiresAt: now + refreshLifeSeconds * 1000 });
   return {
     access_token: token.token,
@@ -198,6 +199,7 @@ export function issueToken(state: State, wanted: { login?: string; scopes?: stri
   );
   for (const oldest of siblings.slice(0, Math.max(0, siblings.length - tokensPerGrant + 1))) state.tokens.delete(oldest.token);
   state.tokens.set(token.token, token);
+  state.issued('access token', token.token);
   return token;
 }
 

@@ -106,6 +106,7 @@ export type State = {
   /** How far the fake's clock runs ahead of the real one. */
   clockOffsetMs: number;
   nextId: number;
+  issued: (what: string, secret: string) => void;
 };
 
 /** How a fake starts; everything has a usable default. */
@@ -117,6 +118,8 @@ export type GithubFakeOptions = {
   /** Repositories as `owner/name` or in full; by default two of the first user. */
   repos?: (string | { fullName: string; private?: boolean; admin?: boolean })[];
   settings?: Partial<Settings>;
+  /** Told every secret that the fake hands out, by what it is, so that a test can look for it where it must not be. */
+  issued?: (what: string, secret: string) => void;
 };
 
 const defaultUser: User = { id: 583231, login: 'octocat', name: 'The Octocat', email: 'octocat@example.test' };
@@ -148,6 +151,7 @@ export function initialState(options: GithubFakeOptions): State {
     counters: { tokenRequests: 0, codeExchanges: 0, refreshes: 0, tokenErrors: 0 },
     clockOffsetMs: 0,
     nextId: 1000,
+    issued: options.issued ?? (() => undefined),
   };
   for (const repo of options.repos ?? [`${first.login}/hello-world`, { fullName: `${first.login}/secret-plans`, private: true }]) addRepo(state, repo);
   return state;

@@ -24,6 +24,7 @@ export function sampleEvent(): Record<string, unknown> {
 
 function accountToken(sender: Sender, uid: string): Record<string, string> {
   const token = Array.from({ length: 5 }, () => randomText(5)).join('-');
+  sender.state.issued('account token', token);
   sender.state.accountTokens.set(token, { uid, expiresAt: nowOf(sender.state).getTime() + accountTokenLifeMs });
   return { userId: uid, token, baseUrl: sender.baseUrl() };
 }

@@ -18,6 +18,7 @@ function back(client: Client, query: Record<string, string>): Answer {
 
 function approve(state: State, client: Client, uid: string, oauthState: string): Answer {
   const code = randomText(128);
+  state.issued('code', code);
   state.codes.set(code, { clientId: client.clientId, uid, issuedAt: nowOf(state).getTime() });
   return back(client, { state: oauthState, code });
 }
@@ -121,6 +122,8 @@ function pairView(grant: Grant): Record<string, unknown> {
 export function issueGrant(state: State, uid: string, clientId = state.clients[0]?.clientId ?? ''): Grant {
   const grant: Grant = { clientId, uid, accessToken: randomText(72), refreshToken: randomText(128), expiresAt: nowOf(state).getTime() + accessLifeSeconds * 1000 };
   state.grants.set(grant.refreshToken, grant);
+  state.issued('access token', grant.accessToken);
+  state.issued('refresh token', grant.refreshToken);
   return grant;
 }
 

@@ -96,6 +96,7 @@ export type State = {
   counters: Counters;
   clockOffsetMs: number;
   nextId: number;
+  issued: (what: string, secret: string) => void;
 };
 
 /** How a fake starts; everything has a usable default. */
@@ -110,6 +111,8 @@ export type NextcloudFakeOptions = {
   /** Hooks of others; by default one of another admin and one of an app. */
   listeners?: Partial<Listener>[];
   settings?: Partial<Settings>;
+  /** Told every secret that the fake hands out, by what it is, so that a test can look for it where it must not be. */
+  issued?: (what: string, secret: string) => void;
 };
 
 const node = 'OCP\\Files\\Events\\Node\\';
@@ -162,6 +165,7 @@ export function initialState(options: NextcloudFakeOptions): State {
     counters: { tokenRequests: 0, codeExchanges: 0, refreshes: 0, reusedRefreshTokens: 0, tokenErrors: 0, throttled: 0 },
     clockOffsetMs: 0,
     nextId: 1,
+    issued: options.issued ?? (() => undefined),
   };
   for (const listener of options.listeners ?? foreignListeners) addListener(state, listener);
   return state;
