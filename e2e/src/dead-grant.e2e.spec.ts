@@ -3,10 +3,11 @@ import {
   createTrigger, getConnection, getSubscription, getTrigger, listNotifications, listRuns, updateTrigger, type ConnectionView, type RunView, type TriggerView,
 } from '@vane/contracts';
 import { eventually } from '@vane/testing';
-import { startNextcloudFake, type NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
+import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import { Browser } from './browser.js';
 import { callbackUrl, connectAccount, enterIntegration } from './connections.js';
 import { dueNow } from './due-now.js';
+import { openNextcloud } from './fakes.js';
 import { asProblem } from './github-stage.js';
 import { nextcloudParty } from './parties.js';
 import { Workspace } from './system.js';
@@ -26,7 +27,7 @@ let audit: TriggerView;
 
 beforeAll(async () => {
   workspace = await Workspace.create('dead grant');
-  nextcloud = await startNextcloudFake({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true }, listeners: [] });
+  nextcloud = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true }, listeners: [] });
   integration = (await enterIntegration(workspace, nextcloudParty(nextcloud))).id;
   connection = (await connectAccount(workspace, integration, new Browser())).id;
   script = await workspace.script('export async function main(event) { return event.payload.event.node.path; }');
