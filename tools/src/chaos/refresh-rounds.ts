@@ -37,9 +37,10 @@ export async function calmRound(house: RefreshHouse): Promise<Round> {
 /**
  * One process is held at `step` of its refresh, the others are asked meanwhile, and it is killed. They have to end with
  * a token or with the demand to connect again; which of both, the step decides.
- * `odd`: before the request, whether the process had declared it already. The killed process is started again meanwhile.
+ * `odd`: before the request, whether the process had declared it already. `patient`: they wait until the lease of the dead
+ * has ended by itself, instead of its time being moved on. The killed process is started again meanwhile.
  */
-export async function killRound(house: RefreshHouse, step: Step, victimIndex: number, odd: boolean): Promise<Round> {
+export async function killRound(house: RefreshHouse, step: Step, victimIndex: number, { odd, patient }: { odd: boolean; patient: boolean }): Promise<Round> {
   const { members, provider } = house;
   const victim = members[victimIndex]!;
   await victim.start();
@@ -56,6 +57,7 @@ export async function killRound(house: RefreshHouse, step: Step, victimIndex: nu
   await hold.letGo?.();
   await victim.kill();
   await hold.release();
+  if (!patient) await house.endLease();
   // Whoever next needs it waits for it, and is told when it does not start.
   victim.start().catch(() => undefined);
   const answers = await asked;

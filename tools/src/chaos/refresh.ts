@@ -32,7 +32,7 @@ export async function chaosRefresh({ short, say }: { short: boolean; say: Say })
   try {
     const house = await openRefreshHouse({ dir, closers, say });
     const calm = await calmRounds(house, short ? 20 : 200, say);
-    const killed = await killRounds(house, short ? 2 : 25, say);
+    const killed = await killRounds(house, { times: short ? 2 : 25, patient: !short, say });
     const result = count(calm, killed);
     ok = result.ok;
     return result;
@@ -58,14 +58,14 @@ async function calmRounds(house: RefreshHouse, times: number, say: Say): Promise
   return rounds;
 }
 
-/** The rounds of each step, and how many of them may cost the provider's patience. */
-async function killRounds(house: RefreshHouse, times: number, say: Say): Promise<{ rounds: Round[]; mayReuse: number }> {
+/** The rounds of each step, and how many of them may cost the provider's patience. `patient`: one per step waits for its lease to end. */
+async function killRounds(house: RefreshHouse, { times, patient, say }: { times: number; patient: boolean; say: Say }): Promise<{ rounds: Round[]; mayReuse: number }> {
   const rounds: Round[] = [];
   const began = performance.now();
   for (const step of STEPS) {
     const reusesBefore = sum(rounds, 'reuses');
     for (let index = 0; index < times; index += 1) {
-      const round = await killRound(house, step, index % house.members.length, index % 2 === 1);
+      const round = await killRound(house, step, index % house.members.length, { odd: index % 2 === 1, patient: patient && index === 0 });
       rounds.push(round);
       for (const complaint of round.complaints) say(`kill ${index + 1} ${step}: ${complaint}`);
     }
