@@ -1,6 +1,6 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { acceptInvitation, createInvitation, signIn, WORKSPACE_ROLES, type Operation, type OutputOf } from '@vane/contracts';
-import { requestFor, type ApiClient, type Problem } from '@vane/testing';
+import { keepSecret, keepSecretsOfCall, newSecret, requestFor, type ApiClient, type Problem } from '@vane/testing';
 import { system } from './system.js';
 
 export type WorkspaceRole = (typeof WORKSPACE_ROLES)[number];
@@ -13,7 +13,7 @@ export class Person {
 
   constructor(
     readonly email = `${randomUUID()}@example.com`,
-    readonly password = randomBytes(24).toString('base64url'),
+    readonly password = newSecret('the password of a person'),
     private readonly baseUrl = system().api,
   ) {}
 
@@ -46,12 +46,15 @@ export class Person {
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-    return { status: response.status, headers: response.headers, json: (await response.json()) as Answer['json'] };
+    const json = (await response.json()) as Answer['json'];
+    keepSecretsOfCall(operation, input, response.ok ? json : undefined);
+    return { status: response.status, headers: response.headers, json };
   }
 
   private open<Session>({ status, headers, json }: Answer): Session {
     if (status !== 201) throw new Error(`No session was opened: ${status} ${json.code}: ${json.detail}`);
     this.cookie = /^[^;]+/.exec(headers.get('set-cookie') ?? '')?.[0] ?? '';
+    keepSecret('the token of a session', this.cookie.slice(this.cookie.indexOf('=') + 1));
     this.csrfToken = String(json['csrfToken']);
     return json as Session;
   }
