@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { keepSecret, SECRETS_FILE_VARIABLE, tapDeliveries } from '@vane/testing';
 import { startInstance } from '../tools/launch/index.mjs';
+import { secretsOf } from './rings.mjs';
 
 /**
  * Starts the whole of Vane once for the end-to-end tier, as processes of their own: own database, prefix and ports, two
@@ -28,6 +30,9 @@ export default async function setup() {
     },
     say: () => undefined,
   });
+  process.env[SECRETS_FILE_VARIABLE] = join(dir, 'secrets');
+  for (const [name, value] of Object.entries(secretsOf(dir))) keepSecret(name, value);
+  globalThis.endOfTap = await tapDeliveries(instance.urls.nats, name, dir);
   const file = join(dir, 'system.json');
   writeFileSync(file, JSON.stringify({ ...instance, prefix: name }));
   process.env.VANE_E2E_SYSTEM = file;

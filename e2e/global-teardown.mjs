@@ -3,20 +3,32 @@ import { dirname } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { deliveryStream } from '@vane/runtime';
+import { expectNoSecretsInSystem } from '@vane/testing';
 import { Redis } from 'ioredis';
 import { dropDatabase, stopSupervisor } from '../tools/launch/index.mjs';
+import { ringsOf } from './rings.mjs';
 
-/** Stops the system of the tier and removes what it left on shared servers: database, stream and keys of its own. */
+/**
+ * Stops the system of the tier, fails when it left a secret of a test readable anywhere, and removes what it left on shared servers:
+ * database, stream and keys of its own.
+ */
 export default async function teardown() {
   const file = process.env.VANE_E2E_SYSTEM;
   if (!file) return;
   const { prefix, urls } = JSON.parse(readFileSync(file, 'utf8'));
-  await stopSupervisor(dirname(file));
-  await removeStream(urls.nats, prefix);
-  await removeKeys(urls.redis, prefix);
-  await dropDatabase(urls.database);
-  // Kept with VANE_KEEP_LOGS, for a look at what the apps said; it holds keys of a system that is gone.
-  if (!process.env.VANE_KEEP_LOGS) rmSync(dirname(file), { recursive: true, force: true });
+  const dir = dirname(file);
+  await stopSupervisor(dir);
+  await globalThis.endOfTap?.();
+  try {
+    const count = await expectNoSecretsInSystem({ dir, prefix, urls, rings: ringsOf(dir) });
+    process.stdout.write(`None of ${count} secrets stands in the database, the stream, Redis or a log.\n`);
+  } finally {
+    await removeStream(urls.nats, prefix);
+    await removeKeys(urls.redis, prefix);
+    await dropDatabase(urls.database);
+    // Kept with VANE_KEEP_LOGS, for a look at what the apps said; it holds keys of a system that is gone.
+    if (!process.env.VANE_KEEP_LOGS) rmSync(dir, { recursive: true, force: true });
+  }
 }
 
 async function removeStream(url, prefix) {

@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expectNoSecretsInSystem, keepSecret } from '@vane/testing';
 import { startInstance, stopInstance } from '../../tools/launch/index.mjs';
+import { ringsOf, secretsOf } from '../rings.mjs';
 import type { System } from './system.js';
 
 export type OwnInstance = Pick<System, 'api' | 'ingress' | 'adminToken' | 'dir' | 'urls'> & { stop(): Promise<void> };
 
-/** A whole system with servers of its own, for specs that kill or flush. */
+/** A whole system with servers of its own, for specs that kill or flush. Its end fails when it left a secret readable. */
 export async function startOwnInstance(env: Record<string, string> = {}): Promise<OwnInstance> {
   const dir = mkdtempSync(join(tmpdir(), 'vane-e2e-own-'));
   const stop = async (): Promise<void> => {
@@ -21,7 +23,10 @@ export async function startOwnInstance(env: Record<string, string> = {}): Promis
       },
       say: () => undefined,
     });
-    return { ...instance, stop };
+    for (const [name, value] of Object.entries(secretsOf(dir))) keepSecret(name, value);
+    const { urls } = instance;
+    const scanAndStop = () => expectNoSecretsInSystem({ dir, prefix: env['VANE_PREFIX'] ?? 'vane', urls, rings: ringsOf(dir) }).then(() => undefined).finally(stop);
+    return { ...instance, stop: scanAndStop };
   } catch (error) {
     await stop();
     throw error;

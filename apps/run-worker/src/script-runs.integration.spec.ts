@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { executeRun } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
 import { House, type Seeded } from './fixtures/house.js';
 import { deleteKeys, startWorker, type StartedWorker } from './fixtures/start-worker.js';
 import { TargetServer } from './fixtures/target-server.js';
@@ -38,10 +39,10 @@ async function finished(seeded: Seeded, status: string) {
 
 test('a script gets the event, the run, the trigger, the secrets and what the service sent along', async () => {
   const spec = script('export async function main(event, ctx) { return { event, ctx: { ...ctx, length: ctx.secrets.API_KEY.length } }; }');
-  const auth = { value: { token: 'one-hour' }, until: new Date(Date.now() + 60_000) };
+  const auth = { value: { token: newSecret('token of an hour') }, until: new Date(Date.now() + 60_000) };
   const seeded = await house.seed({ spec, auth, config: { colour: 'blue' }, payload: '{"a":[1,2]}' });
-  await house.putSecret(seeded.workspaceId, 'API_KEY', 'k-123456');
-  await house.putSecret(await house.workspace(), 'OTHER', 'of another workspace');
+  await house.putSecret(seeded.workspaceId, 'API_KEY', newSecret('API_KEY'));
+  await house.putSecret(await house.workspace(), 'OTHER', newSecret('OTHER'));
   const run = await finished(seeded, 'succeeded');
   expect(run.attemptList[0]!.result).toMatchObject({
     event: {
@@ -52,7 +53,7 @@ test('a script gets the event, the run, the trigger, the secrets and what the se
       run: { id: seeded.runId, attempt: 1, replay: 0 },
       trigger: { id: seeded.triggerId, name: 'Things', config: { colour: 'blue' } },
       auth: expect.anything(),
-      length: 8,
+      length: 32,
     },
   });
   const { ctx } = run.attemptList[0]!.result as { ctx: { secrets: Record<string, string> } };
@@ -72,11 +73,12 @@ test('console output is kept with its times, without secrets and without what Po
     return { text: 'a' + String.fromCharCode(0) + 'b' };
   }`);
   const seeded = await house.seed({ spec });
-  await house.putSecret(seeded.workspaceId, 'API_KEY', 'very-secret-value');
+  const secret = newSecret('API_KEY');
+  await house.putSecret(seeded.workspaceId, 'API_KEY', secret);
   const run = await finished(seeded, 'succeeded');
   const { logs, result } = run.attemptList[0]!;
   expect(logs).toMatch(/^\[\+\d+ms info\] hello .*1.*\n\[\+\d+ms error\] nul::/);
-  expect(logs).not.toContain('very-secret-value');
+  expect(logs).not.toContain(secret);
   expect(result).toEqual({ text: 'ab' });
 });
 

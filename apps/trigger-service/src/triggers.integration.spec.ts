@@ -5,7 +5,7 @@ import * as contracts from '@vane/contracts';
 import type { CallContext } from '@vane/contracts';
 import { Database, newId, newSealingKeyPair } from '@vane/db';
 import { Bus, createLogger, deliveryStream, startApp, SystemClock, type NatsConnection } from '@vane/runtime';
-import { createTestDatabase, type TestDatabase } from '@vane/testing';
+import { createTestDatabase, expectNoSecretsUnder, type TestDatabase } from '@vane/testing';
 import { AppModule } from './app.module.js';
 import { readTriggerSettings } from './config.js';
 
@@ -46,6 +46,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app.close();
+  await expectNoSecretsUnder({ prefix, nats: natsUrl, redis: process.env.VANE_REDIS_URL ?? 'redis://127.0.0.1:6379' });
   await (await jetstreamManager(nats)).streams.delete(deliveryStream(prefix)).catch(() => undefined);
   await bus.close();
   await database.close();
