@@ -4,7 +4,7 @@ import { connectionChanged, createIntegration, getAccessToken, getConnection, li
 import { startOpenIdProvider, type OpenIdProvider } from '@vane/testing';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { newBrowser, type Browser } from './fixtures/browser.js';
-import { API_URL, connect, enterIntegration, finish, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
+import { API_URL, CLIENT_SECRET, connect, enterIntegration, finish, openStage, registryOf, until, walkToCallback, type Stage } from './fixtures/oauth-stage.js';
 import { openTokenServer } from './fixtures/token-server.js';
 
 const PROBE = fileURLToPath(new URL('../../../libs/testing/src/probe/oauth-probe.ts', import.meta.url));
@@ -14,7 +14,7 @@ let provider: OpenIdProvider;
 let stage: Stage;
 
 beforeAll(async () => {
-  provider = await startOpenIdProvider({ redirectUri: `${API_URL}/oauth/callback`, clientSecret: 'vane-secret' });
+  provider = await startOpenIdProvider({ redirectUri: `${API_URL}/oauth/callback`, clientSecret: CLIENT_SECRET });
   stage = await openStage({ allow: new URL(provider.url).host, extraAdapters: PROBE });
 });
 
@@ -92,7 +92,7 @@ describe('the whole code flow against an OpenID provider that demands PKCE and r
   });
 
   it('keeps no token, secret, state or verifier in clear', async () => {
-    const integration = await enterIntegration(stage, 'oauth-probe', provider.url, { clientSecret: 'vane-secret' });
+    const integration = await enterIntegration(stage, 'oauth-probe', provider.url, { clientSecret: CLIENT_SECRET });
     const { query, browserToken } = await walkToCallback(stage, integration.id, signedInAs('emil'));
     const connection = await finish(stage, { query, browserToken });
     const { accessToken } = await stage.ask(getAccessToken, { workspace: stage.workspace, connection: connection.id });
@@ -100,7 +100,7 @@ describe('the whole code flow against an OpenID provider that demands PKCE and r
     for (const table of ['integration', 'connection', 'authorisation', 'data_key']) {
       const { rows } = await stage.database.pool.query(`SELECT * FROM "${table}"`);
       const text = JSON.stringify(rows);
-      for (const secret of [accessToken, 'vane-secret', state, browserToken]) expect(text).not.toContain(secret);
+      for (const secret of [accessToken, CLIENT_SECRET, state, browserToken]) expect(text).not.toContain(secret);
     }
   });
 });
@@ -118,7 +118,7 @@ describe('where the endpoints of a service are', () => {
     const elsewhere = await openStage({ allow: server.host, adapters: registryOf(adapter) });
     try {
       const { workspace, ask } = elsewhere;
-      const input = { workspace, service: adapter.id, name: 'Somewhere', clientId: 'vane', clientSecret: 'vane-secret', hosts: hosts(server.url) };
+      const input = { workspace, service: adapter.id, name: 'Somewhere', clientId: 'vane', clientSecret: CLIENT_SECRET, hosts: hosts(server.url) };
       const { id } = await ask(createIntegration, input);
       const { location, query, browserToken } = await walkToCallback(elsewhere, id, newBrowser());
       expect(location.split('?')[0]).toBe(`${server.url}/auth`);

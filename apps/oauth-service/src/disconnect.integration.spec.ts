@@ -6,7 +6,7 @@ import {
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { answer } from './fixtures/answer.js';
 import { newBrowser } from './fixtures/browser.js';
-import { connect, enterIntegration, openStage, registryOf, until, type Stage } from './fixtures/oauth-stage.js';
+import { CLIENT_SECRET, connect, enterIntegration, openStage, registryOf, until, type Stage } from './fixtures/oauth-stage.js';
 import { json, openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
 const HOUR = 3_600_000;
@@ -194,10 +194,10 @@ describe('the revocation', () => {
 
   it('never tells a secret, whatever the service echoes', async () => {
     const { disconnect, refreshToken } = await connected();
-    server.bend.revoke = () => json(400, { error: 'invalid_request', error_description: `unknown ${refreshToken} of vane-secret` });
+    server.bend.revoke = () => json(400, { error: 'invalid_request', error_description: `unknown ${refreshToken} of ${CLIENT_SECRET}` });
     const said = JSON.stringify(await disconnect());
     expect(said).not.toContain(refreshToken);
-    expect(said).not.toContain('vane-secret');
+    expect(said).not.toContain(CLIENT_SECRET);
   });
 
   it('is left out where the service offers none, and a person is told what to do', async () => {
