@@ -3,6 +3,8 @@ import type { Answer, Member } from './refresh-member.js';
 import type { RefreshHouse } from './refresh-house.js';
 
 const CALLERS_PER_PROCESS = 2;
+/** So many have to have come back from earlier kills before the next. */
+const FEWEST_OTHERS = 5;
 /** One of the process that died, one of its successor. */
 const MOST_REQUESTS_AFTER_A_KILL = 2;
 
@@ -44,6 +46,10 @@ export async function killRound(house: RefreshHouse, step: Step, victimIndex: nu
   const { members, provider } = house;
   const victim = members[victimIndex]!;
   await victim.start();
+  const others = await eventually('Enough processes', async () => {
+    const ready = members.filter((member) => member !== victim && member.ready);
+    return ready.length >= FEWEST_OTHERS && ready;
+  }, { timeoutMs: 60_000 });
   if ((await house.row()).status !== 'active') await house.connect();
   await provider.forgive();
   await house.expire();
@@ -53,7 +59,7 @@ export async function killRound(house: RefreshHouse, step: Step, victimIndex: nu
   // What the callers of a dead process are told is nobody's promise.
   void askAll(house, [victim]);
   await hold.reached();
-  const asked = Promise.all(callersOf(members.filter((member) => member !== victim && member.ready)).map((member) => member.tokenInTheEnd(house.connection)));
+  const asked = Promise.all(callersOf(others).map((member) => member.tokenInTheEnd(house.connection)));
   await hold.letGo?.();
   await victim.kill();
   await hold.release();
