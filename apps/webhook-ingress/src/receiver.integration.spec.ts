@@ -5,12 +5,14 @@ import { loadAdapters } from '@vane/adapters';
 import { Database, newId, newSealingKeyPair, parseSealingKey } from '@vane/db';
 import type { TriggerType } from '@vane/kit';
 import { Bus, createLogger, deliveryStream, ensureDeliveryStream, HookKeys, Metrics, SystemClock, type NatsConnection } from '@vane/runtime';
+import { expectNoSecretsUnder, keepSecret } from '@vane/testing';
 import { Receiver } from './receiver.js';
 import { DeliveryStore } from './store.js';
 import type { CachedSubscription, SubscriptionCache } from './subscription-cache.js';
 
 const clock = new SystemClock();
 const logger = createLogger({ app: 'spec', level: 'silent' });
+const natsUrl = process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222';
 const prefix = `spec_${randomBytes(5).toString('hex')}`;
 
 let bus: Bus;
@@ -19,7 +21,7 @@ let database: Database;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  bus = Bus.open({ url: process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222', tls: false, prefix, app: 'tools', logger });
+  bus = Bus.open({ url: natsUrl, tls: false, prefix, app: 'tools', logger });
   nats = await new Promise<NatsConnection>((resolve) => bus.whenConnected(resolve));
   await ensureDeliveryStream(nats, prefix);
   // Never asked: the bus takes everything here.
@@ -33,10 +35,13 @@ beforeAll(async () => {
   };
   const known = { get: async () => subscription, getNewer: async () => null, remembers: () => true } as unknown as SubscriptionCache;
   const dataKey = await parseSealingKey((await newSealingKeyPair('k1')).public);
-  const keys = new HookKeys(randomBytes(32).toString('base64'));
+  const hookSecret = randomBytes(32).toString('base64');
+  keepSecret('secret of hook keys', hookSecret);
+  const keys = new HookKeys(hookSecret);
   receiver = new Receiver(keys, known, new DeliveryStore(bus, database, clock, logger), dataKey, clock, logger, new Metrics());
 });
 afterAll(async () => {
+  await expectNoSecretsUnder({ prefix, nats: natsUrl });
   await (await jetstreamManager(nats)).streams.delete(deliveryStream(prefix));
   await bus.close();
   await database.close();

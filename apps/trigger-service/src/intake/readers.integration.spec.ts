@@ -8,13 +8,14 @@ import {
   Bus, createLogger, DeliveryPublisher, deliveryStream, deliverySubject, encodeDelivery, JobQueues, Metrics, PARTITIONS, SystemClock,
   type NatsConnection,
 } from '@vane/runtime';
-import { createTestDatabase, eventually, type TestDatabase } from '@vane/testing';
+import { createTestDatabase, eventually, expectNoSecretsUnder, type TestDatabase } from '@vane/testing';
 import type { PoolClient } from 'pg';
 import { Intake } from './intake.js';
 import { PartitionReaders } from './readers.js';
 
 const clock = new SystemClock();
 const logger = createLogger({ app: 'spec', level: 'silent' });
+const natsUrl = process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222';
 const prefix = `spec_${randomBytes(5).toString('hex')}`;
 const feed = newId('feed', clock.now());
 
@@ -32,11 +33,12 @@ beforeAll(async () => {
   await ensurePartitions(database.pool, clock.now());
   queues = new JobQueues({ url: process.env.VANE_REDIS_URL ?? 'redis://127.0.0.1:6379', prefix, logger });
   intake = new Intake(database, await loadAdapters(), queues, clock, logger, new Metrics());
-  bus = Bus.open({ url: process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222', tls: false, prefix, app: 'tools', logger });
+  bus = Bus.open({ url: natsUrl, tls: false, prefix, app: 'tools', logger });
   nats = await new Promise<NatsConnection>((resolve) => bus.whenConnected(resolve));
 });
 afterEach(async () => {
   await readers.stop();
+  await expectNoSecretsUnder({ prefix, nats: natsUrl });
   await (await jetstreamManager(nats)).streams.delete(deliveryStream(prefix));
 });
 afterAll(async () => {
