@@ -7,14 +7,16 @@ import { Redis } from 'ioredis';
 import { AppModule } from './app.module.js';
 import { readSyncWorkerSettings } from './config.js';
 import { MAX_STEPS, SyncWorker } from './sync-worker.js';
+import type { ScheduledOperation } from './work.js';
 
 const redisUrl = process.env['VANE_REDIS_URL'] ?? 'redis://127.0.0.1:6379';
 const natsUrl = process.env['VANE_NATS_URL'] ?? 'nats://127.0.0.1:4222';
 const logger = createLogger({ app: 'test', level: 'silent' });
 
-const outputs: Record<string, object> = {
+const outputs: Record<ScheduledOperation, object> = {
   'subscriptions.sweep': { settled: 0, more: false },
   'connections.refresh-due': { refreshed: 0, failed: 0, more: false },
+  'connections.disconnect-due': { disconnected: 0, more: false },
   'inbox.relay': { relayed: 0, more: false },
   'runs.reconcile': { requeued: 0, more: false },
   'notifications.deliver': { sent: 0, failed: 0, more: false },
@@ -43,7 +45,7 @@ async function ownersAnswer(replies: Record<string, object[]> = {}, names = Obje
       callback: (_error, message) => {
         const request = message.json<{ input: unknown; call: { actor: unknown } }>();
         asked.push({ name: operation.name, at: performance.now(), ...request });
-        message.respond(JSON.stringify({ ok: true, output: replies[operation.name]?.shift() ?? outputs[operation.name] }));
+        message.respond(JSON.stringify({ ok: true, output: replies[operation.name]?.shift() ?? outputs[operation.name as ScheduledOperation] }));
       },
     });
   }
