@@ -76,7 +76,7 @@ export function appTitle(app) {
 }
 
 /** @type {typeof import('./index.mjs').waitReady} */
-export async function waitReady(dir, { timeoutMs = 60_000 } = {}) {
+export async function waitReady(dir, { timeoutMs = 150_000 } = {}) {
   /** @type {Array<{ app: AppRecord, reason: string }>} */
   let waiting = [];
   const ready = await waitFor(async () => {
