@@ -122,7 +122,7 @@ describe('a grant that was revoked at Nextcloud', () => {
       return all.length > 1 && all;
     });
     expect(more).toEqual([]);
-    expect(said).toMatchObject({ kind: 'connection.active', severity: 'info', text: expect.stringMatching(/\d+ held runs are drained/) });
+    expect(said).toMatchObject({ kind: 'connection.active', severity: 'info', text: expect.stringMatching(/"Mirror".*events that were kept for them run now/) });
     for (const trigger of [mirror, audit]) await eventually('the subscription to be active', async () => (await subscriptionOf(trigger)).status === 'active');
   });
 

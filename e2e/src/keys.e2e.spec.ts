@@ -73,7 +73,10 @@ it('every ring is rotated twice while the apps encrypt, decrypt, receive and run
   const count = await working;
   for (const rotation of rotations) expect({ output: rotation.output, code: rotation.code, ok: rotation.last['ok'] }).toMatchObject({ code: 0, ok: true });
   for (const ring of ['oauth', 'hooks', 'access']) expect(keyIds(ring)).toEqual(['k3']);
-  expect([keyIds('data-public')[0], keyIds('data-private')]).toEqual(['k3', ['k3', 'k2', 'k1']]);
+  // A rotation that finds something sealed with the key before last finishes the rotation before it instead of starting one.
+  const sealing = keyIds('data-public')[0];
+  expect(['k2', 'k3']).toContain(sealing);
+  expect(keyIds('data-private')).toEqual(['k3', 'k2', 'k1'].slice(sealing === 'k3' ? 0 : 1));
   const runs = await mine.endedRuns(trigger.id, count, { timeoutMs: 60_000 });
   expect(runs.map(({ status }) => status)).toEqual(runs.map(() => 'succeeded'));
   const { items } = await mine.api.call(listRuns, { workspace: mine.id, trigger: trigger.id, limit: 200 });

@@ -91,8 +91,9 @@ function needsPerson(row: Connection, uses: ConnectionUses, label: string, urls:
   };
 }
 
+/** Names no number of events: draining may have begun before they are counted. */
 function worksAgain(row: Connection, uses: ConnectionUses, label: string) {
-  const held = uses.heldRuns === 0 ? 'No event had to be kept.' : `${counted(uses.heldRuns, 'held run is', 'held runs are')} drained, oldest first.`;
+  const held = uses.triggerCount === 0 ? 'No trigger uses it.' : `Its triggers (${names(uses)}) work again; events that were kept for them run now, oldest first.`;
   return {
     kind: 'connection.active',
     severity: 'info' as const,
