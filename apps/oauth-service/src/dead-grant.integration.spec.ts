@@ -205,6 +205,7 @@ describe('the people of the workspace', () => {
   });
 
   it('are told when it works again', async () => {
+    Object.assign(uses, { triggerCount: 1, triggers: [trigger('Mirror')] });
     await die();
     await until(() => posted.length === 1, 'the first notification');
     await connect(stage, integration, newBrowser());
