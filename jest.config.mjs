@@ -25,7 +25,8 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testEnvironmentOptions: { customExportConditions: ['@vane/source', 'node', 'node-addons'] },
   ...(tier === 'e2e' ? { globalSetup: '<rootDir>/e2e/global-setup.mjs', globalTeardown: '<rootDir>/e2e/global-teardown.mjs' } : {}),
-  // Specs of the integration tier share servers, never a database, a prefix or a port; those of the e2e tier stop servers.
-  maxWorkers: tier === 'e2e' ? 1 : 2,
+  // Specs of the integration tier share servers, never a database, a prefix or a port. Those of the e2e tier share one
+  // running system, each in workspaces of its own; what kills processes or stops servers starts an instance of its own.
+  maxWorkers: 2,
   testTimeout: tier === 'unit' ? 30_000 : 60_000,
 };
