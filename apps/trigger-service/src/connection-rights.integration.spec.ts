@@ -98,9 +98,11 @@ const create = (who = owner, events = ['push']) =>
   bus.ask(contracts.createTrigger, { workspace, name: 't', service: 'github', type: 'repository', connectionId: connection, config: config(events), runnableId }, as(who));
 const change = (who: typeof owner, { id, version }: TriggerView, more: { name?: string; config?: ReturnType<typeof config>; runnableId?: string }) =>
   bus.ask(contracts.updateTrigger, { workspace, trigger: id, ifMatch: version, ...more }, as(who));
-const read = (who: typeof owner, trigger: string, provider = false) =>
-  bus.ask(contracts.getTrigger, { workspace, trigger, provider: provider ? 'true' : 'false' }, as(who));
+const read = (who: typeof owner, trigger: string) => bus.ask(contracts.getTrigger, { workspace, trigger }, as(who));
+const lookBehind = (who: typeof owner, trigger: string) => bus.ask(contracts.getProviderView, { workspace, trigger }, as(who));
 const remove = (who: typeof owner, { id }: Pick<TriggerView, 'id'>) => bus.ask(contracts.deleteTrigger, { workspace, trigger: id }, as(who));
+const rotate = (who: typeof owner, { subscription }: TriggerView) =>
+  bus.ask(contracts.rotateSubscriptionSecret, { workspace, subscription: subscription!.id, overlap: 'now' }, as(who));
 const hooks = () => [...github.state.repos.values()].flatMap((repo) => repo.hooks);
 const FORBIDDEN = { code: 'forbidden', message: expect.stringContaining('private to another member') };
 
@@ -111,16 +113,16 @@ describe('a trigger on a connection that is private', () => {
     trigger = await create(owner);
   });
 
-  it.each([['another editor', editor], ['an admin', admin]])('is not made, aimed anew or looked behind by %s', async (_who, who) => {
+  it.each([['another editor', editor], ['an admin', admin]])('is not made, aimed anew, looked behind or given another secret by %s', async (_who, who) => {
     const asked = github.state.requests.length;
     await expect(create(who)).rejects.toMatchObject(FORBIDDEN);
     await expect(change(who, trigger, { config: config(['issues']) })).rejects.toMatchObject(FORBIDDEN);
     await expect(change(who, trigger, { runnableId })).rejects.toMatchObject(FORBIDDEN);
-    await expect(read(who, trigger.id, true)).rejects.toMatchObject(FORBIDDEN);
+    await expect(lookBehind(who, trigger.id)).rejects.toMatchObject(FORBIDDEN);
     const pick = { workspace, connection, triggerType: 'repository', picker: 'repositories' };
     await expect(bus.ask(contracts.pick, pick, as(who))).rejects.toMatchObject(FORBIDDEN);
     expect(github.state.requests).toHaveLength(asked);
-    expect(await read(who, trigger.id)).toMatchObject({ version: trigger.version, config: config(['push']) });
+    expect(await read(who, trigger.id)).toMatchObject({ version: trigger.version, config: config(['push']), subscription: { secretRotation: null } });
     await remove(owner, trigger);
   });
 
@@ -133,9 +135,12 @@ describe('a trigger on a connection that is private', () => {
     expect(hooks()).toEqual([]);
   });
 
-  it('is aimed anew and looked behind by the owner', async () => {
+  it('is aimed anew, looked behind and given another secret by the owner', async () => {
     const changed = await change(owner, trigger, { config: config(['issues']), runnableId });
-    expect((await read(owner, changed.id, true)).provider).toMatchObject({ state: 'present', fields: { events: ['issues'] } });
+    expect(await lookBehind(owner, changed.id)).toMatchObject({ state: 'present', fields: { events: ['issues'] } });
+    const { secret } = hooks()[0]!.config;
+    await expect(rotate(owner, changed)).resolves.toMatchObject({ status: 'active' });
+    expect(hooks()[0]!.config.secret).not.toBe(secret);
     await remove(owner, trigger);
   });
 });

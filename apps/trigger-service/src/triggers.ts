@@ -132,6 +132,9 @@ export class Triggers {
 
   /** The new secret is committed before the service hears of it; what it does not confirm in time goes on as 202. */
   async rotateSecret(input: InputOf<typeof rotateSubscriptionSecret>, call: CallContext): Promise<OutputOf<typeof rotateSubscriptionSecret>> {
+    const used = await this.database.forWorkspace(input.workspace).subscription.findFirst({ where: { id: input.subscription }, select: { connectionId: true } });
+    // The service is told by the account behind the connection, and what it sends proves itself with this secret.
+    if (used?.connectionId) await this.connections.own(input.workspace, used.connectionId, call);
     const { subscription, secret } = await this.secrets.begin(input);
     await this.settleWithin(subscription, call);
     await this.secrets.wipe(input.workspace, subscription.id);
