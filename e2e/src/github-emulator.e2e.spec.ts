@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createTrigger, deleteTrigger, getTrigger, type ConnectionView, type TriggerView } from '@vane/contracts';
+import { createTrigger, deleteTrigger, getProviderView, type ConnectionView, type TriggerView } from '@vane/contracts';
 import { createEmulator, type Emulator } from 'emulate';
 import { Browser } from './browser.js';
 import { callbackUrl, connectAccount, enterIntegration } from './connections.js';
@@ -57,7 +57,7 @@ describe('a GitHub that somebody else wrote', () => {
     });
     expect(trigger.subscription).toMatchObject({ status: 'active', verified: true });
     expect(await hooks()).toMatchObject([{ id: Number(trigger.subscription!.externalId), events: ['issues'], config: { url: trigger.callbackUrl } }]);
-    const { provider } = await workspace.api.call(getTrigger, { workspace: workspace.id, trigger: trigger.id, provider: 'true' });
+    const provider = await workspace.api.call(getProviderView, { workspace: workspace.id, trigger: trigger.id });
     expect(provider).toMatchObject({ state: 'present', active: true, callbackUrl: trigger.callbackUrl, fields: { events: ['issues'] } });
   });
 

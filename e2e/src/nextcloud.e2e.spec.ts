@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTrigger, deleteTrigger, getDelivery, getRun, getTrigger, listDeliveries, listSubscriptions, listTriggers, updateTrigger, type TriggerView } from '@vane/contracts';
+import { createTrigger, deleteTrigger, getDelivery, getProviderView, getRun, listDeliveries, listSubscriptions, listTriggers, updateTrigger, type TriggerView } from '@vane/contracts';
 import { eventually } from '@vane/testing';
 import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import type { Listener } from '../../libs/adapters/src/nextcloud/fake/state.js';
@@ -145,8 +145,8 @@ describe('a hook that was deleted behind our back', () => {
   it('is seen as missing, and registered anew when its trigger is changed', async () => {
     const trigger = await make({ event: CREATED });
     nextcloud.state.listeners = nextcloud.state.listeners.filter(({ id }) => String(id) !== trigger.subscription!.externalId);
-    const { provider } = await workspace.api.call(getTrigger, { workspace: workspace.id, trigger: trigger.id, provider: 'true' });
-    expect(provider!.state).toBe('missing');
+    const provider = await workspace.api.call(getProviderView, { workspace: workspace.id, trigger: trigger.id });
+    expect(provider.state).toBe('missing');
     const changed = await workspace.api.call(updateTrigger, { workspace: workspace.id, trigger: trigger.id, ifMatch: trigger.version, config: { event: WRITTEN } });
     expect(changed.subscription).toMatchObject({ status: 'active' });
     expect(ours()).toMatchObject([{ id: Number(changed.subscription!.externalId), event: WRITTEN }]);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { createTrigger, getTrigger, listTriggers, pauseTrigger, replayRun, resumeTrigger } from '@vane/contracts';
+import { createTrigger, getProviderView, listTriggers, pauseTrigger, replayRun, resumeTrigger } from '@vane/contracts';
 import { eventually } from '@vane/testing';
 import { asProblem, GithubStage, REPOSITORY } from './github-stage.js';
 
@@ -124,7 +124,7 @@ describe('a trigger that is paused from its start', () => {
 
   it('is seen at GitHub as it is there', async () => {
     const trigger = await stage.trigger({ repository: 'octocat/secret-plans', events: ['push', 'issues'] });
-    const read = () => stage.workspace.api.call(getTrigger, { workspace: stage.workspace.id, trigger: trigger.id, provider: 'true' });
-    expect((await read()).provider).toMatchObject({ state: 'present', callbackUrl: trigger.callbackUrl, active: true, fields: { events: ['issues', 'push'] } });
+    const read = () => stage.workspace.api.call(getProviderView, { workspace: stage.workspace.id, trigger: trigger.id });
+    expect(await read()).toMatchObject({ state: 'present', callbackUrl: trigger.callbackUrl, active: true, fields: { events: ['issues', 'push'] } });
   });
 });

@@ -62,7 +62,7 @@ async function judgeDatabase(url, manifest, replace) {
 function sayWhatElse(manifest, readable) {
   say(`Restored what was there at ${manifest.createdAt}. What happened since is not known here:`);
   say('- Runs that were queued then run now, perhaps for the second time. Deliveries of the time between are not there.');
-  say('- Triggers made or deleted since: their hooks still exist, or not, at the services. Look at each subscription (triggers/ID?provider=true) and remove hooks that answer 404 there.');
+  say('- Triggers made or deleted since: their hooks still exist, or not, at the services. Look at each subscription (GET .../triggers/ID/provider) and remove hooks that answer 404 there.');
   say('- Services that rotate refresh tokens may ask for accounts to be connected again.');
   say('- People and tokens removed since are back: remove them again.');
   say(readable ? 'Start Vane with ./vane up.' : 'Put the right keys into place and see ./vane keys check, before or after ./vane up.');

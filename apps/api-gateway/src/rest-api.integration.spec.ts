@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createRunnable, createTrigger, deleteTrigger, getRun, getTrigger, listTriggers, updateRunnable, VaneError } from '@vane/contracts';
+import { createRunnable, createTrigger, deleteTrigger, getProviderView, getRun, getTrigger, listTriggers, updateRunnable, VaneError } from '@vane/contracts';
 import { newToken } from './access/token.js';
 import { startTestGateway, type TestGateway } from './fixtures/test-gateway.js';
 
@@ -22,13 +22,23 @@ const script = { name: 'mine', spec: { kind: 'script', code: 'export async funct
 describe('a call', () => {
   test('reaches the owner with flat input, the actor and the correlation id', async () => {
     gateway.responders.answer(getTrigger, () => ({ id: 'trg_1', version: 3 }));
-    const reply = await gateway.send('GET', `${base}/triggers/trg_1?provider=true`, { token: editor, headers: { 'x-request-id': 'my-id:1' } });
+    const reply = await gateway.send('GET', `${base}/triggers/trg_1`, { token: editor, headers: { 'x-request-id': 'my-id:1' } });
     expect(reply).toMatchObject({ status: 200, json: { id: 'trg_1' } });
     expect(reply.headers.get('x-request-id')).toBe('my-id:1');
     expect(reply.headers.get('etag')).toBe('"3"');
     const [asked] = gateway.responders.askedOf(getTrigger);
-    expect(asked?.input).toEqual({ workspace: gateway.workspace, trigger: 'trg_1', provider: 'true' });
+    expect(asked?.input).toEqual({ workspace: gateway.workspace, trigger: 'trg_1' });
     expect(asked?.call).toMatchObject({ correlationId: 'my-id:1', actor: { kind: 'token', role: 'editor' } });
+  });
+
+  test("for the service's own view, made as the connected account, is not an operator's", async () => {
+    const operator = (await gateway.addToken(gateway.workspace, 'operator')).token;
+    const [path, provider] = [`${base}/triggers/trg_1`, `${base}/triggers/trg_1/provider`];
+    expect(await gateway.send('GET', provider, { token: operator })).toMatchObject(problem(403, 'forbidden'));
+    expect(await gateway.send('GET', `${path}?provider=true`, { token: operator })).toMatchObject(problem(400, 'bad_request'));
+    expect(gateway.responders.asked).toEqual([]);
+    expect((await gateway.send('GET', provider, { token: editor })).status).toBe(200);
+    expect(gateway.responders.askedOf(getProviderView)).toHaveLength(1);
   });
 
   test('gets a correlation id of its own when it brings one that is not well-formed', async () => {

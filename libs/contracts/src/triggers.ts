@@ -113,12 +113,23 @@ export const createTrigger = defineOperation({
 export const getTrigger = defineOperation({
   name: 'triggers.get',
   owner: 'trigger-service',
-  summary: "Read a trigger; with `provider=true` also the service's own view of it",
+  summary: 'Read a trigger',
   access: 'operator',
-  deadlineMs: 25_000,
   http: { method: 'GET', path: '/workspaces/{workspace}/triggers/{trigger}' },
-  input: z.object({ workspace: ref, trigger: ref, provider: z.stringbool().default(false) }),
-  output: triggerView.extend({ provider: providerView.nullable() }).meta({ id: 'TriggerWithProviderView' }),
+  input: z.object({ workspace: ref, trigger: ref }),
+  output: triggerView,
+});
+
+/** Calls the service as the connected account, which is why reading the trigger is not enough. */
+export const getProviderView = defineOperation({
+  name: 'triggers.provider-view',
+  owner: 'trigger-service',
+  summary: "Ask the service for its own view of a trigger's subscription",
+  access: 'editor',
+  deadlineMs: 25_000,
+  http: { method: 'GET', path: '/workspaces/{workspace}/triggers/{trigger}/provider' },
+  input: z.object({ workspace: ref, trigger: ref }),
+  output: providerView,
 });
 
 export const listTriggers = defineOperation({

@@ -30,9 +30,13 @@ export class TriggersController {
   }
 
   @Handles(contracts.getTrigger)
-  async get(input: InputOf<typeof contracts.getTrigger>, call: CallContext) {
-    const row = await this.triggers.find(input.workspace, input.trigger);
-    return { ...this.views.trigger(row), provider: input.provider ? await this.triggers.providerView(row, call) : null };
+  async get(input: InputOf<typeof contracts.getTrigger>) {
+    return this.views.trigger(await this.triggers.find(input.workspace, input.trigger));
+  }
+
+  @Handles(contracts.getProviderView)
+  async providerView(input: InputOf<typeof contracts.getProviderView>, call: CallContext) {
+    return this.triggers.providerView(await this.triggers.find(input.workspace, input.trigger), call);
   }
 
   @Handles(contracts.listTriggers)
