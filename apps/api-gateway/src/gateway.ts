@@ -49,7 +49,7 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
     const provider = app.get<IdentityProvider | null>(IdentityProvider);
     if (provider) {
       const [links, sessions, recorder, cookie] = [app.get(IdentityLinks), app.get(Sessions), app.get(Recorder), app.get(SessionCookie)];
-      addOidcRoutes(scope, { provider, links, sessions, recorder, cookie, logger });
+      addOidcRoutes(scope, { provider, links, sessions, authenticator: app.get(Authenticator), recorder, cookie, logger });
     }
     addRestRoutes(scope, {
       bus,

@@ -74,3 +74,21 @@ export async function roleOfUser(tx: PoolClient, { id, superadmin, disabled_at }
   const { rows } = await tx.query<{ role: Role }>('SELECT role FROM membership WHERE workspace_id = $1 AND user_id = $2', [workspaceId, id]);
   return rows[0]?.role;
 }
+
+/** How much was taken from a user: whether there was a password, and how many sessions and API tokens. */
+export type Cleared = { password: boolean; sessions: number; tokens: number };
+
+/**
+ * Ends every way in that a user has but identities at a provider: password, sessions, tokens to choose a password, API
+ * tokens. To be called after `lockUser`, in the same transaction.
+ */
+export async function clearCredentials(tx: PoolClient, userId: string, now: Date): Promise<Cleared> {
+  const password = await tx.query(
+    'UPDATE users SET password_hash = NULL, version = version + 1, updated_at = $2 WHERE id = $1 AND password_hash IS NOT NULL',
+    [userId, now],
+  );
+  await tx.query('DELETE FROM password_reset WHERE user_id = $1', [userId]);
+  const sessions = await tx.query('DELETE FROM session WHERE user_id = $1', [userId]);
+  const tokens = await tx.query('DELETE FROM api_token WHERE user_id = $1', [userId]);
+  return { password: password.rowCount === 1, sessions: sessions.rowCount ?? 0, tokens: tokens.rowCount ?? 0 };
+}

@@ -4,15 +4,15 @@ import { Database } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { joinByInvitation, type OpenInvitation } from '../access/invitation-rows.js';
-import { insertUser, type UserRow } from '../access/user-rows.js';
+import { clearCredentials, insertUser, type Cleared, type UserRow } from '../access/user-rows.js';
 import { whileReachable } from '../reachable.js';
 import type { Claims } from './identity-provider.js';
 
 /** Serialises first sign-ins, so that two at once make one user; any constant that nobody else uses. */
 const LOCK = 7_264_111_104;
 
-/** `joined`: the workspaces that this sign-in made the person a member of. */
-export type KnownPerson = Pick<UserRow, 'id' | 'email'> & { joined: readonly string[] };
+/** `joined`: the workspaces that this sign-in made the person a member of. `cleared`: what was taken from the user by it. */
+export type KnownPerson = Pick<UserRow, 'id' | 'email'> & { joined: readonly string[]; cleared?: Cleared };
 
 /** Which user somebody is whom an identity provider vouches for. */
 @Injectable()
@@ -24,7 +24,8 @@ export class IdentityLinks {
 
   /**
    * The user of an identity that is known. Else, by an address that the provider has verified: the user who has it, or a new
-   * one for whom there is an invitation; the identity is theirs from then on. Throws `sign_in_not_allowed` with a sentence
+   * one for whom there is an invitation; the identity is theirs from then on, and with the first one all that let somebody in
+   * before ends: nobody had shown until then that the address is theirs. Throws `sign_in_not_allowed` with a sentence
    * for the person, and `unavailable`.
    */
   async userOf(claims: Claims): Promise<KnownPerson> {
@@ -47,12 +48,18 @@ export class IdentityLinks {
       const meanwhile = await knownUser(tx, claims);
       if (meanwhile) return active(meanwhile);
       const { rows } = await tx.query<UserRow>('SELECT * FROM users WHERE email = $1 FOR NO KEY UPDATE', [email]);
-      const user = rows[0] ? active(rows[0]) : await this.invitedUser(tx, email, claims.name);
+      const user = rows[0] ? await this.proven(tx, active(rows[0])) : await this.invitedUser(tx, email, claims.name);
       await tx.query('INSERT INTO user_identity (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4)', [
         claims.issuer, claims.subject, user.id, this.clock.now(),
       ]);
       return user;
     });
+  }
+
+  /** Whoever was invited holds a token that the inviter saw, so the password of a user says nothing of the address. */
+  private async proven(tx: PoolClient, person: KnownPerson): Promise<KnownPerson> {
+    const { rowCount } = await tx.query('SELECT 1 FROM user_identity WHERE user_id = $1 LIMIT 1', [person.id]);
+    return rowCount ? person : { ...person, cleared: await clearCredentials(tx, person.id, this.clock.now()) };
   }
 
   /** A new user who accepts every invitation to this address, having shown that it is theirs. */

@@ -118,6 +118,37 @@ describe('a person', () => {
     ]);
   });
 
+  test('whose user somebody else made out of an invitation is alone from the first sign-in on', async () => {
+    const base = `/api/v1/workspaces/${gateway.workspace}`;
+    const { token: admin } = await gateway.addToken(gateway.workspace, 'admin');
+    const { json: invitation } = await gateway.send('POST', `${base}/invitations`, { token: admin, body: { email: 'ceo@example.com', role: 'admin' } });
+    const password = 'chosen by the inviter';
+    const accepted = await gateway.send('POST', '/api/v1/invitations/accept', { body: { token: invitation['token'], name: 'x', password } });
+    const inviter = new CookieJar();
+    inviter.take(accepted.headers);
+    const { user, csrfToken } = accepted.json as { user: { id: string }; csrfToken: string };
+    const made = await gateway.send('POST', `${base}/tokens`, { body: { name: 'x', role: 'admin' }, headers: { cookie: inviter.header, 'x-csrf-token': csrfToken } });
+    expect(made.status).toBe(201);
+    const reset = await gateway.send('POST', `/api/v1/users/${user.id}/reset-password`, { token: gateway.superadmin });
+    // Known to the gateway at this moment.
+    expect((await open(base, inviter)).status).toBe(200);
+    expect((await gateway.send('GET', base, { token: String(made.json['token']) })).status).toBe(200);
+
+    const jar = new CookieJar();
+    expect((await signIn('ceo', jar)).status).toBe(303);
+    expect(await session(jar)).toMatchObject({ user: { id: user.id } });
+    expect((await open(base, inviter)).status).toBe(401);
+    expect((await gateway.send('GET', base, { token: String(made.json['token']) })).status).toBe(401);
+    expect((await gateway.send('POST', '/api/v1/session', { body: { email: 'ceo@example.com', password } })).status).toBe(401);
+    expect((await gateway.send('POST', '/api/v1/session/reset-password', { body: { token: reset.json['token'], password } })).status).toBe(404);
+    expect(await recorded('ceo@example.com')).toMatchObject([{ outcome: 'ok', after: { cleared: { password: true, sessions: 1, tokens: 1 } } }]);
+
+    // What the person chooses from now on stays.
+    const again = new CookieJar();
+    expect((await signIn('ceo', again)).status).toBe(303);
+    expect(await session(jar)).toMatchObject({ user: { id: user.id } });
+  });
+
   test('who is invited becomes a user and a member', async () => {
     const invitation = await invite('bob@example.com');
     const jar = new CookieJar();
@@ -125,8 +156,8 @@ describe('a person', () => {
     expect(await session(jar)).toMatchObject({ user: { email: 'bob@example.com', name: 'bob', superadmin: false }, memberships: [{ workspace: gateway.workspace, role: 'editor' }] });
     const { acceptedAt } = await gateway.database.prisma.invitation.findUniqueOrThrow({ where: { id: invitation } });
     expect(acceptedAt).not.toBeNull();
-    const [joined] = await gateway.database.prisma.auditEntry.findMany({ where: { workspaceId: gateway.workspace, operation: 'invitations.accept' } });
-    expect(joined).toMatchObject({ actorKind: 'user', actorLabel: 'bob@example.com', outcome: 'ok' });
+    const [joined] = await gateway.database.prisma.auditEntry.findMany({ where: { workspaceId: gateway.workspace, operation: 'invitations.accept', actorLabel: 'bob@example.com' } });
+    expect(joined).toMatchObject({ actorKind: 'user', outcome: 'ok' });
   });
 
   test('who signs in twice at once for the first time is one user', async () => {

@@ -9,7 +9,7 @@ test.each(['/', '/workspaces/wsp_1?tab=runs#top', '/a//b'])('%s is where to go a
 
 test.each([
   undefined, ['/a', '/b'], '', 'workspaces', '//evil.example', '/\\evil.example', '\\\\evil.example', 'https://evil.example', 'https://vane.example/x',
-  'javascript:alert(1)', '/\t/evil.example', ' //evil.example', `/${'x'.repeat(1_000)}`,
+  'javascript:alert(1)', '/\t/evil.example', '/.//evil.example/phish', '/x/..//evil.example', '/%2e//evil.example', '/.\\/evil.example', ' //evil.example', `/${'x'.repeat(1_000)}`,
 ])('%j is not: the beginning is', (value) => {
   expect(localPath(value, origin)).toBe('/');
 });

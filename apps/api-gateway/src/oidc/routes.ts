@@ -1,6 +1,7 @@
 import { acceptInvitation, VaneError, type Actor } from '@vane/contracts';
 import type { Logger } from '@vane/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Authenticator } from '../access/authenticator.js';
 import { ANONYMOUS } from '../access/identity.js';
 import type { SessionCookie } from '../access/session-cookie.js';
 import type { Sessions } from '../access/sessions.js';
@@ -21,6 +22,7 @@ export type OidcDependencies = {
   provider: IdentityProvider;
   links: IdentityLinks;
   sessions: Sessions;
+  authenticator: Authenticator;
   recorder: Recorder;
   cookie: SessionCookie;
   logger: Logger;
@@ -56,7 +58,7 @@ async function finish(request: FastifyRequest, reply: FastifyReply, attempts: At
     const { id } = await recognise(await provider.redeem(query, attempt), request, dependencies);
     const { token } = await sessions.open(id, { userAgent: request.headers['user-agent'] ?? '' });
     reply.header('set-cookie', [attempts.clear(attempt.state), cookie.set(token)]);
-    return reply.redirect(attempt.returnTo, 303);
+    return reply.redirect(localPath(attempt.returnTo, cookie.origin), 303);
   } catch (error) {
     // On another try what may work then still needs its cookie.
     const ended = !(error instanceof VaneError) || error.retry !== 'later';
@@ -66,7 +68,7 @@ async function finish(request: FastifyRequest, reply: FastifyReply, attempts: At
 }
 
 /** Who somebody is whom the provider vouches for; recorded, refused or not, and in the trail of every workspace that was joined. */
-async function recognise(claims: Claims, request: FastifyRequest, { links, recorder }: OidcDependencies): Promise<KnownPerson> {
+async function recognise(claims: Claims, request: FastifyRequest, { links, recorder, authenticator }: OidcDependencies): Promise<KnownPerson> {
   const stranger: Actor = { ...ANONYMOUS, label: (claims.email ?? claims.subject).slice(0, 320) };
   const { issuer, subject, email, emailVerified } = claims;
   const intent = {
@@ -75,8 +77,9 @@ async function recognise(claims: Claims, request: FastifyRequest, { links, recor
   };
   const actorOf = ({ id, email: label }: KnownPerson): Actor => ({ ...stranger, kind: 'user', id, userId: id, label });
   const person = await recorder.during(intent, () => links.userOf(claims), async (known) => ({
-    outcome: 'ok', status: 303, targetId: known.id, actor: actorOf(known),
+    outcome: 'ok', status: 303, targetId: known.id, actor: actorOf(known), ...(known.cleared ? { after: { cleared: known.cleared } } : {}),
   }));
+  if (person.cleared) authenticator.forget();
   const { correlationId, address } = intent;
   for (const workspaceId of person.joined) {
     await recorder.note({ workspaceId, actor: actorOf(person), operation: acceptInvitation.name, targetId: null, correlationId, address }, { outcome: 'ok', status: 303 });
@@ -96,7 +99,8 @@ export function localPath(value: unknown, origin: string): string {
   if (typeof value !== 'string' || !value.startsWith('/') || value.length > 1_000) return '/';
   try {
     const url = new URL(value, origin);
-    return url.origin === origin ? url.pathname + url.search + url.hash : '/';
+    // Dot segments may leave two slashes at the start, which a browser takes for another host.
+    return url.origin === origin && !url.pathname.startsWith('//') ? url.pathname + url.search + url.hash : '/';
   } catch {
     return '/';
   }
