@@ -71,10 +71,13 @@ export class DataKeys {
     return row;
   }
 
-  private unwrap(row: DataKeyRow): DataKey {
+  /** A rotation may wrap the key anew and retire the ring's older one after the row was read: then it is read once more. */
+  private async unwrap(row: DataKeyRow, again = true): Promise<DataKey> {
     const key = unwrapDataKey(this.options.ring, this.options.keys.all, row);
-    if (key instanceof VaultError) throw key;
-    return this.remember({ id: row.id, scope: row.scope, key });
+    if (!(key instanceof VaultError)) return this.remember({ id: row.id, scope: row.scope, key });
+    const now = again ? await this.find(row.id) : row;
+    if (now.ring_key_id === row.ring_key_id) throw key;
+    return this.unwrap(now, false);
   }
 
   private remember(dataKey: DataKey): DataKey {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileKeyRing, readKeyRingFile, writeKeyRingFile } from './key-ring-file.js';
@@ -32,6 +32,21 @@ it('is replaced whole, for its owner alone, without leaving anything behind', ()
   writeKeyRingFile(path, [k2, k1]);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(readdirSync(dir)).toEqual(['oauth.ring']);
+});
+
+it('keeps the mode of the file that it replaces, so that its group can go on reading', () => {
+  writeKeyRingFile(path, [k1]);
+  chmodSync(path, 0o640);
+  writeKeyRingFile(path, [k2, k1]);
+  expect(statSync(path).mode & 0o777).toBe(0o640);
+});
+
+// Only root can give files away.
+(process.getuid?.() === 0 ? it : it.skip)('keeps owner and group of the file that it replaces', () => {
+  writeKeyRingFile(path, [k1]);
+  chownSync(path, 4_711, 4_712);
+  writeKeyRingFile(path, [k2, k1]);
+  expect(statSync(path)).toMatchObject({ uid: 4_711, gid: 4_712 });
 });
 
 it('decrypts with what was read last when the file goes, tells once, and encrypts nothing', () => {

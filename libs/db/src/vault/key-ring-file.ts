@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { formatKeyRing, parseKeyRing } from './key-ring.js';
 import type { KeyRing, RingForm, RingKey } from './key-ring.js';
@@ -65,14 +65,21 @@ export function readKeyRingFile(path: string): string {
   }
 }
 
-/** Replaces a ring file, whole or not at all, durable when this returns; readers see the old ring or the new one. */
+/**
+ * Replaces a ring file, whole or not at all, durable when this returns; readers see the old ring or the new one, and
+ * whoever could read the old one can read the new one: owner, group and mode stay. Throws a VaultError where they cannot.
+ */
 export function writeKeyRingFile(path: string, keys: readonly RingKey[]): void {
   const draft = `${path}.${process.pid}`;
   rmSync(draft, { force: true });
   const file = openSync(draft, 'wx', 0o600);
   try {
     writeSync(file, `${formatKeyRing(keys)}\n`);
+    keepRights(file, path);
     fsyncSync(file);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   } finally {
     closeSync(file);
   }
@@ -82,6 +89,20 @@ export function writeKeyRingFile(path: string, keys: readonly RingKey[]): void {
     fsyncSync(folder);
   } finally {
     closeSync(folder);
+  }
+}
+
+/** Gives a draft the owner, group and mode of the file that it is to replace; the apps may run as another user than the rotation. */
+function keepRights(draft: number, path: string): void {
+  const [old, own] = [statSync(path, { throwIfNoEntry: false }), fstatSync(draft)];
+  if (!old) return;
+  try {
+    if (old.uid !== own.uid || old.gid !== own.gid) fchownSync(draft, old.uid, old.gid);
+    fchmodSync(draft, old.mode & 0o777);
+  } catch (error) {
+    throw new VaultError(
+      `The key ring file ${path} belongs to user ${old.uid} and group ${old.gid}, which a new one cannot be given (${(error as NodeJS.ErrnoException).code}): run this as that user or as root.`,
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { createTestDatabase } from '@vane/testing';
 import { Database } from '../database.js';
+import { rewrapDataKeys } from '../keys/rewrap.js';
 import { parseKeyRing } from './key-ring.js';
 import type { SymmetricRing } from './rings.js';
 import { Vault } from './vault.js';
@@ -128,6 +129,22 @@ describe('Vault', () => {
     const ciphertext = await newVault(k1).encrypt(SECRET, cell);
     expect(await newVault(`${k2},${k1}`).decrypt(ciphertext, cell)).toBe(SECRET);
     await expect(newVault(k2).decrypt(ciphertext, cell)).rejects.toThrow('Ring oauth has no key k1');
+  });
+
+  it('reads a data key once more that a rotation has wrapped anew since, and whose older ring key it has retired', async () => {
+    const ciphertext = await newVault(`${k1},${k2}`).encrypt(SECRET, cell);
+    const database = databases[0]!;
+    const query = database.pool.query.bind(database.pool) as (text: string, values: unknown[]) => Promise<unknown>;
+    let rotate: (() => Promise<unknown>) | undefined = () => rewrapDataKeys(database, 'oauth', parseKeyRing(`${k2},${k1}`), () => undefined);
+    const slow = async (text: string, values: unknown[]) => {
+      const found = await query(text, values);
+      const once = rotate;
+      rotate = undefined;
+      await once?.();
+      return found;
+    };
+    const late = { pool: { query: slow } } as unknown as Database;
+    expect(await new Vault({ database: late, ring: 'oauth', keys: parseKeyRing(k2), clock }).decrypt(ciphertext, cell)).toBe(SECRET);
   });
 
   it('says that a key of the ring is the wrong one, without showing it', async () => {
