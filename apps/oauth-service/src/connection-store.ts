@@ -12,6 +12,7 @@ export type ConnectionRow = Connection & { integration: Integration };
 
 export type Lease = {
   owner: string;
+  until: Date;
   /** When somebody before us sent a refresh whose answer nobody has seen; null when there is no such. */
   unansweredSince: Date | null;
 };
@@ -60,6 +61,7 @@ export class ConnectionStore {
   async lease(row: Connection): Promise<Lease | undefined> {
     const owner = randomBytes(12).toString('base64url');
     const now = this.clock.now();
+    const until = this.clock.in(this.times.leaseMs);
     const [taken] = await this.database.forWorkspace(row.workspaceId).connection.updateManyAndReturn({
       where: {
         id: row.id,
@@ -68,10 +70,10 @@ export class ConnectionStore {
         status: { in: ['active', 'disconnecting'] },
         OR: [{ leaseUntil: null }, { leaseUntil: { lte: now } }],
       },
-      data: { leaseOwner: owner, leaseUntil: this.clock.in(this.times.leaseMs) },
+      data: { leaseOwner: owner, leaseUntil: until },
       select: { refreshIntentAt: true },
     });
-    return taken && { owner, unansweredSince: taken.refreshIntentAt };
+    return taken && { owner, until, unansweredSince: taken.refreshIntentAt };
   }
 
   /** Commits that a request is about to go out. False when too little of the lease is left for it. */
@@ -80,7 +82,8 @@ export class ConnectionStore {
       where: { id: row.id, generation: row.generation, leaseOwner: lease.owner, leaseUntil: { gt: this.clock.in(requestMs) } },
       data: { refreshIntentAt: this.clock.now() },
     });
-    return count === 1;
+    // The statement may have waited, for a lock or for its turn: what was left of the lease then is not left now.
+    return count === 1 && lease.until > this.clock.in(requestMs);
   }
 
   /**

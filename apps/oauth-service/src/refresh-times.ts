@@ -6,6 +6,8 @@
 export class RefreshTimes {
   /** The whole of a token request ends within this. */
   readonly requestMs: number;
+  /** Whoever holds tokens that could not be stored tries again sooner than this; who takes over waits so long for it. */
+  readonly saveMs = 1_000;
   /** How long one process alone may refresh; the difference to the request allows for clocks that disagree. */
   readonly leaseMs: number;
   /** A caller who has waited this long starts no refresh any more: its answer would come after the operation's deadline. */
@@ -13,12 +15,12 @@ export class RefreshTimes {
   /** A caller waits this long for another process. */
   readonly waitMs: number;
 
-  /** `requestMs`: 8000 at most, so that three requests, the longest way of one caller, fit into the operation's deadline. */
+  /** `requestMs`: 8000 at most, so that the longest way of one caller, a request begun at `startWithinMs`, fits into the operation's deadline. */
   constructor(requestMs: number = LONGEST_REQUEST_MS) {
     this.requestMs = requestMs;
-    this.leaseMs = requestMs * 1.5;
-    this.startWithinMs = requestMs * 2;
-    this.waitMs = requestMs * 2.5;
+    this.leaseMs = this.saveMs + requestMs * 1.5;
+    this.startWithinMs = this.leaseMs + 1_500;
+    this.waitMs = this.startWithinMs + 1_500 + requestMs / 2;
   }
 }
 

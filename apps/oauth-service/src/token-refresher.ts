@@ -17,7 +17,8 @@ export type RefreshOutcome = 'refreshed' | 'superseded' | 'dead_grant' | 'busy';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
-const SAVE_TRIES = 4;
+/** For how long a pair that could not be stored is kept trying: longer than a restart or failover of the database. */
+const SAVE_FOR_MS = 5 * MINUTE;
 
 /** Tells metrics, log and the other apps what became of refreshes. */
 @Injectable()
@@ -42,6 +43,11 @@ export class RefreshReport {
   /** A fault of ours, not of the service. */
   unexpected(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, error: unknown): void {
     this.logger.error({ err: error, connectionId: row.id, workspaceId: row.workspaceId }, 'token refresh failed unexpectedly');
+  }
+
+  /** The service has issued tokens that nobody has now. */
+  lost(row: Pick<ConnectionRow, 'id' | 'workspaceId'>, error: unknown): void {
+    this.logger.error({ err: error, connectionId: row.id, workspaceId: row.workspaceId }, 'refreshed tokens are lost: they could not be stored');
   }
 
   /** `actorId` is the token that asked for the authorisation. */
@@ -87,6 +93,8 @@ export class TokenRefresher {
     const lease = await this.store.lease(row);
     if (!lease) return 'busy';
     const { party, refreshToken } = await this.prepare(row, lease);
+    // Who sent the request before us may be alive and about to save its answer, which then changes the generation.
+    if (lease.unansweredSince !== null) await delay(this.times.saveMs);
     if (!(await this.store.declareIntent(row, lease, this.times.requestMs))) {
       await this.store.release(row, lease);
       return 'busy';
@@ -113,14 +121,18 @@ export class TokenRefresher {
     }
   }
 
-  /** The service has forgotten the old pair by now, so a short outage of the database must not lose the new one. */
+  /** The service has forgotten the old pair by now, so an outage of the database must not lose the new one. */
   private async save(row: ConnectionRow, tokens: IssuedTokens, party: OAuthParty, confirms: boolean): ReturnType<ConnectionStore['saveRefreshed']> {
+    const until = performance.now() + SAVE_FOR_MS;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.store.saveRefreshed(row, tokens, party.profile, confirms);
       } catch (error) {
-        if (attempt === SAVE_TRIES) throw error;
-        await delay(attempt * 300);
+        if (performance.now() >= until) {
+          this.report.lost(row, error);
+          throw error;
+        }
+        await delay(Math.min(attempt * 100, this.times.saveMs / 2), undefined, { ref: false });
       }
     }
   }
@@ -155,7 +167,7 @@ export class TokenRefresher {
 /** What a dead code means: a service that renews refresh tokens gives it too for a pair that it has replaced unheard. */
 function endOf(error: TokenFailure, { profile }: OAuthParty, { unansweredSince }: Lease): GrantEnd {
   if (unansweredSince === null || profile.refresh !== 'rotating') return { code: 'dead_grant', reason: `${error.message} Connect the account again.` };
-  const lost = `A refresh sent at ${unansweredSince.toISOString()} was never answered: the tokens issued then may have been lost.`;
+  const lost = `A refresh was sent at ${unansweredSince.toISOString()} whose tokens we could not store: they may have been lost.`;
   return { code: 'maybe_lost', reason: `${error.message} ${lost} Connect the account again.` };
 }
 
