@@ -57,10 +57,13 @@ ALTER TABLE "integration" ALTER COLUMN "secret_changed_at" SET NOT NULL, ALTER C
 
 -- AlterTable
 ALTER TABLE "subscription" ADD COLUMN     "applied_secret" INTEGER,
+ADD COLUMN     "connection_since" TIMESTAMPTZ(3),
 ADD COLUMN     "old_secrets_until" TIMESTAMPTZ(3),
 ADD COLUMN     "secret_overlap_ms" BIGINT,
 ADD COLUMN     "secret_version" INTEGER NOT NULL DEFAULT 1;
 UPDATE "subscription" SET "applied_secret" = 1 WHERE "applied" IS NOT NULL;
+UPDATE "subscription" s SET "connection_since" = c."status_since" FROM "connection" c
+  WHERE c."workspace_id" = s."workspace_id" AND c."id" = s."connection_id" AND s."status" <> 'auth_required';
 ALTER TABLE "subscription" ALTER COLUMN "secret_version" DROP DEFAULT;
 
 -- AlterTable

@@ -129,6 +129,20 @@ describe.each([['a signal', told], ['the next sweep', () => follower.follow()]])
   });
 });
 
+it('a connection that came back is noticed, once, whatever the clocks of two machines say, and while a try was under way', async () => {
+  const id = await addSubscription();
+  await become('auth_required', 'over');
+  await follower.follow();
+  await become('active');
+  await database.pool.query('UPDATE connection SET status_since = $2 WHERE id = $1', [connectionId, clock.in(-MINUTE)]);
+  await follower.follow();
+  expect((await read(id)).status).toBe('degraded');
+  const refuse = () => database.pool.query(`UPDATE subscription SET status = 'auth_required', status_since = $2 WHERE id = $1`, [id, clock.in(-2 * MINUTE)]);
+  await refuse();
+  await follower.follow();
+  expect((await read(id)).status).toBe('auth_required');
+});
+
 it('a signal that a connection works again makes due whatever of it waits', async () => {
   const removing = await addSubscription({ status: 'removing', next_attempt_at: clock.in(10 * MINUTE) });
   const refused = await addSubscription({ status: 'degraded', reason_code: 'forbidden', next_attempt_at: clock.in(10 * MINUTE) });

@@ -22,23 +22,30 @@ const STOP = `
     RETURNING s.workspace_id, s.id, s.status, s.reason_code, s.reason_message
   )${WITH_HISTORY}`;
 
-/** Only what has waited since before the connection came back: a service that refuses us all the same is not asked at every look. */
+/**
+ * Once each time that the connection came back: a service that refuses us all the same is not asked at every look. That is told
+ * by another `status_since` than before, not by a later one than ours, which another machine's clock has said.
+ */
 const GO_ON = `
   WITH changed AS (
     UPDATE subscription s
-       SET status = CASE WHEN s.external_id IS NULL THEN 'pending' ELSE 'degraded' END, status_since = $1, reason_code = 'authorised',
-           reason_message = 'The connection works again, so the service is asked again.', next_attempt_at = $1, version = s.version + 1
+       SET status = CASE WHEN s.external_id IS NULL THEN 'pending' ELSE 'degraded' END, status_since = $1, connection_since = c.status_since,
+           reason_code = 'authorised', reason_message = 'The connection works again, so the service is asked again.', next_attempt_at = $1, version = s.version + 1
       FROM connection c
      WHERE s.status = 'auth_required' AND c.workspace_id = s.workspace_id AND c.id = s.connection_id
-       AND c.status = 'active' AND c.status_since > s.status_since AND ${CONCERNED}
+       AND c.status = 'active' AND c.status_since IS DISTINCT FROM s.connection_since AND ${CONCERNED}
     RETURNING s.workspace_id, s.id, s.status, s.reason_code, s.reason_message
   )${WITH_HISTORY}`;
 
-/** Whatever waits, be it for a removal or a right that was granted only now: told once, by the signal. */
+/**
+ * Whatever waits, be it for a removal or a right that was granted only now: told once, by the signal. Of a connection that is
+ * being disconnected, what is to be removed, unless its grant is dead (`reason_code`).
+ */
 const WAKE = `
   UPDATE subscription s SET next_attempt_at = $1
    WHERE s.next_attempt_at > $1 AND ${CONCERNED}
-     AND EXISTS (SELECT 1 FROM connection c WHERE c.workspace_id = $3 AND c.id = $4 AND c.status = 'active')`;
+     AND EXISTS (SELECT 1 FROM connection c WHERE c.workspace_id = $3 AND c.id = $4
+       AND (c.status = 'active' OR (c.status = 'disconnecting' AND c.reason_code IS NULL AND s.status = 'removing')))`;
 
 /**
  * Keeps subscriptions in step with whether their connection can work: without it they wait, in a state that says so, and no

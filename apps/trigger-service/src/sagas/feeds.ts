@@ -29,6 +29,11 @@ export class Feeds {
     return this.vault.prepare(workspaceId);
   }
 
+  /** A hash of an input that may hold the secret of a subscription, keyed, so that nobody can try secrets against it. */
+  digest(hash: string, workspaceId: string): Promise<string> {
+    return this.vault.digest(hash, workspaceId);
+  }
+
   /** Finds or makes the feed and locks its row for the rest of the transaction. */
   async lock(tx: PoolClient, target: FeedTarget): Promise<string> {
     const id = await this.ensure(tx, target);
@@ -98,8 +103,9 @@ export class Feeds {
     const remote = target.type.remote !== undefined;
     const { rows } = await tx.query<SubscriptionRow>(
       `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, connection_id, resource, key, secrets_enc,
-         want, applied, status, status_since, attempts, next_attempt_at, version, created_at, secret_version, applied_secret)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 1, $13, 1, $15) RETURNING *`,
+         want, applied, status, status_since, attempts, next_attempt_at, version, created_at, secret_version, applied_secret, connection_since)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 1, $13, 1, $15,
+         (SELECT status_since FROM connection WHERE workspace_id = $2 AND id = $6)) RETURNING *`,
       [
         id, target.workspaceId, target.feedId, target.service, target.triggerType, target.connectionId, target.resource,
         this.keys.mint(), await this.vault.encrypt(JSON.stringify([secret]), where), JSON.stringify(target.want),
