@@ -3,8 +3,9 @@ import type { TriggerView } from '@vane/contracts';
 import type { Fault } from '../../libs/adapters/src/github/fake/faults.js';
 import { asTrigger, GithubStage } from './github-stage.js';
 
+const LIMITED = 'asks to slow down';
 const outages: Record<string, Fault> = {
-  'asks to slow down': { kind: 'status', status: 429, retryAfterSeconds: 3 },
+  [LIMITED]: { kind: 'status', status: 429, retryAfterSeconds: 3 },
   'has an outage': { kind: 'status', status: 503 },
   'has an outage twice': { kind: 'status', status: 503, times: 2 },
   'fails after it did the work': { kind: 'status', status: 500, afterWork: true },
@@ -21,46 +22,53 @@ const outages: Record<string, Fault> = {
 const created = new Map<string, { trigger: TriggerView; status: number; ms: number }>();
 const repositoryOf = (outage: string): string => `octocat/${outage.replaceAll(' ', '-')}`;
 let stage: GithubStage;
+/** A pause that was asked for holds back all that its connection does, so it is asked of a connection that does nothing else. */
+let limitedStage: GithubStage;
+const stageOf = (outage: string): GithubStage => (outage === LIMITED ? limitedStage : stage);
 
 beforeAll(async () => {
   stage = await GithubStage.open('outages', { repos: Object.keys(outages).map(repositoryOf) });
+  limitedStage = await GithubStage.open('limited', { repos: [repositoryOf(LIMITED)] });
   const create = async ([name, fault]: [string, Fault]): Promise<void> => {
     const repository = repositoryOf(name);
-    stage.fake.faults.set({ ...fault, method: 'POST', path: `/repos/${repository}/hooks` });
+    stageOf(name).fake.faults.set({ ...fault, method: 'POST', path: `/repos/${repository}/hooks` });
     const began = performance.now();
-    const answer = await stage.send({ repository, name });
+    const answer = await stageOf(name).send({ repository, name });
     created.set(name, { trigger: asTrigger(answer), status: answer.status, ms: performance.now() - began });
   };
   await Promise.all(Object.entries(outages).map(create));
 });
-afterAll(() => stage?.close());
+afterAll(() => Promise.all([stage?.close(), limitedStage?.close()]));
 
-const postsTo = (repository: string): number[] =>
-  stage.fake.state.requests.filter(({ method, path }) => method === 'POST' && path.endsWith(`${repository}/hooks`)).map(({ at }) => new Date(at).getTime());
+const postsFor = (outage: string): number[] =>
+  stageOf(outage).fake.state.requests
+    .filter(({ method, path }) => method === 'POST' && path.endsWith(`${repositoryOf(outage)}/hooks`))
+    .map(({ at }) => new Date(at).getTime());
 
 describe('creating a trigger when GitHub', () => {
   it.each(Object.keys(outages))('%s is answered 202, and completes by itself with one hook that carries our secret', async (name) => {
     const { status, trigger, ms } = created.get(name)!;
+    const at = stageOf(name);
     expect(status).toBe(202);
     expect(trigger.subscription).toMatchObject({ status: 'pending' });
     expect(ms).toBeLessThan(15_000);
-    const settled = await stage.subscription(trigger.subscription!.id, 'active', 45_000);
+    const settled = await at.subscription(trigger.subscription!.id, 'active', 45_000);
     expect(settled).toMatchObject({ reason: null, attempts: 0, nextAttemptAt: null, tombstone: false });
-    const hooks = stage.ourHooks().filter(({ config }) => config.url === trigger.callbackUrl);
+    const hooks = at.ourHooks().filter(({ config }) => config.url === trigger.callbackUrl);
     expect(hooks.map((hook) => String(hook.id))).toEqual([settled.externalId]);
-    await stage.fake.push(repositoryOf(name), 'push', { name });
-    const [run] = await stage.workspace.endedRuns(trigger.id, 1);
+    await at.fake.push(repositoryOf(name), 'push', { name });
+    const [run] = await at.workspace.endedRuns(trigger.id, 1);
     expect(run).toMatchObject({ status: 'succeeded' });
   });
 
-  it('asks to slow down is not asked again sooner', () => {
-    const [first, second, ...more] = postsTo(repositoryOf('asks to slow down'));
+  it(`${LIMITED} is not asked again sooner`, () => {
+    const [first, second, ...more] = postsFor(LIMITED);
     expect(second! - first!).toBeGreaterThanOrEqual(3_000);
     expect(more).toEqual([]);
   });
 
   it('did the work unheard is asked for its hooks, not for a second one', () => {
-    for (const name of Object.keys(outages).filter((one) => outages[one]!.afterWork)) expect(postsTo(repositoryOf(name))).toHaveLength(1);
+    for (const name of Object.keys(outages).filter((one) => outages[one]!.afterWork)) expect(postsFor(name)).toHaveLength(1);
   });
 
   it('has an outage twice shows why it waits and when it tries again, and keeps the history', async () => {
@@ -71,5 +79,8 @@ describe('creating a trigger when GitHub', () => {
     expect(history.map((line) => [line.status, line.reason?.code])).toEqual([['active', undefined], ['pending', 'unavailable'], ['pending', undefined]]);
   });
 
-  it('is well again has one hook for each subscription', () => stage.expectNoOrphan());
+  it('is well again has one hook for each subscription', async () => {
+    await stage.expectNoOrphan();
+    await limitedStage.expectNoOrphan();
+  });
 });
