@@ -5,7 +5,13 @@ import type { z } from 'zod';
 import { builtFile, startServer, type Server } from '../bench/child-process.js';
 
 /** What a caller was told: a token, that a person has to connect the account again, or anything else. */
-export type Answer = { kind: 'token'; accessToken: string; generation: number } | { kind: 'auth_required' | 'failed'; message: string; later: boolean };
+export type Answer = { kind: 'token'; accessToken: string; generation: number } | { kind: 'auth_required' | 'failed'; message: string; later: boolean; late: boolean };
+
+/** Every answer that one caller was given, the last one last. */
+export type Answers = { first: Answer; last: Answer; tries: number };
+
+/** Whether the process itself said no, at first or in the end; that it said nothing within the deadline a busy machine can explain. */
+export const hasFailed = ({ first, last }: Answers): boolean => last.kind === 'failed' || (first.kind === 'failed' && !first.late);
 
 const TRIES = 3;
 
@@ -68,15 +74,18 @@ export class Member {
     } catch (error) {
       const lost = error instanceof VaneError && error.code === 'connection_auth_required';
       const later = error instanceof VaneError && error.retry === 'later';
-      return { kind: lost ? 'auth_required' : 'failed', message: error instanceof Error ? error.message : String(error), later };
+      const late = error instanceof VaneError && error.code === 'deadline_exceeded';
+      return { kind: lost ? 'auth_required' : 'failed', message: error instanceof Error ? error.message : String(error), later, late };
     }
   }
 
   /** As a caller does who is told to try again later: on a busy machine a successor may come after its patience. */
-  async tokenInTheEnd(connection: string): Promise<Answer> {
-    let answer = await this.token(connection);
-    for (let tries = 1; tries < TRIES && answer.kind === 'failed' && answer.later; tries += 1) answer = await this.token(connection);
-    return answer;
+  async tokenInTheEnd(connection: string): Promise<Answers> {
+    const first = await this.token(connection);
+    let last = first;
+    let tries = 1;
+    for (; tries < TRIES && last.kind === 'failed' && last.later; tries += 1) last = await this.token(connection);
+    return { first, last, tries };
   }
 
   async stop(): Promise<void> {

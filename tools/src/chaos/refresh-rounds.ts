@@ -1,5 +1,5 @@
 import { eventually } from '@vane/testing';
-import type { Answer, Member } from './refresh-member.js';
+import { hasFailed, type Answer, type Member } from './refresh-member.js';
 import type { RefreshHouse } from './refresh-house.js';
 
 const CALLERS_PER_PROCESS = 2;
@@ -8,8 +8,8 @@ const FEWEST_OTHERS = 5;
 /** One of the process that died, one of its successor. */
 const MOST_REQUESTS_AFTER_A_KILL = 2;
 
-/** `refreshes`: requests the provider counted. `complaints` say what should not have happened. */
-export type Round = { refreshes: number; failedCallers: number; reuses: number; complaints: string[] };
+/** `refreshes`: requests the provider counted. `retriedCallers` had to ask more than once. `complaints` say what should not have happened. */
+export type Round = { refreshes: number; failedCallers: number; retriedCallers: number; reuses: number; complaints: string[] };
 
 /** Where the kill falls: the provider knows nothing yet, has answered, is about to be believed, has been believed. */
 export type Step = 'before the request' | 'after the answer' | 'before the commit' | 'after the commit';
@@ -33,7 +33,7 @@ export async function calmRound(house: RefreshHouse): Promise<Round> {
   if (refreshes !== 1) complaints.push(`the provider saw ${refreshes} refresh requests instead of one`);
   if (failed.length === 0 && (tokens.size !== 1 || !tokens.has(String(generation + 1)))) complaints.push(`the callers got generations ${[...tokens].join(', ')}`);
   if (failed.length === 0) complaints.push(...(await checkToken(house, answers)));
-  return { refreshes, failedCallers: failed.length, reuses: after.reusedRefreshTokens - before.reusedRefreshTokens, complaints };
+  return { refreshes, failedCallers: failed.length, retriedCallers: 0, reuses: after.reusedRefreshTokens - before.reusedRefreshTokens, complaints };
 }
 
 /**
@@ -66,14 +66,17 @@ export async function killRound(house: RefreshHouse, step: Step, victimIndex: nu
   if (!patient) await house.endLease();
   // Whoever next needs it waits for it, and is told when it does not start.
   victim.start().catch(() => undefined);
-  const answers = await asked;
+  const given = await asked;
+  const answers = given.map(({ last }) => last);
 
   const after = await provider.counts();
   const refreshes = after.tokenRequests - before.tokenRequests;
   const complaints = await judge(house, step, answers);
   if (refreshes > MOST_REQUESTS_AFTER_A_KILL) complaints.push(`the provider saw ${refreshes} refresh requests`);
-  const failedCallers = answers.filter(({ kind }) => kind === 'failed').length;
-  return { refreshes, failedCallers, reuses: after.reusedRefreshTokens - before.reusedRefreshTokens, complaints };
+  const failed = given.filter(hasFailed);
+  complaints.push(...failed.slice(0, 1).map(({ first }) => `${failed.length} callers failed, at first at least: ${describe(first)}`));
+  const retriedCallers = given.filter(({ tries }) => tries > 1).length;
+  return { refreshes, failedCallers: failed.length, retriedCallers, reuses: after.reusedRefreshTokens - before.reusedRefreshTokens, complaints };
 }
 
 async function judge(house: RefreshHouse, step: Step, answers: Answer[]): Promise<string[]> {

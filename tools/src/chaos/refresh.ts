@@ -5,10 +5,12 @@ import { calmRound, killRound, losesTokens, STEPS, type Round } from './refresh-
 
 /**
  * `refreshes` are the provider's count over the calm `rounds`, `reuses` its count of refresh tokens that came twice over all
- * rounds, `stuck` the rounds after a kill that did not end as they should.
+ * rounds, `stuck` the rounds after a kill that did not end as they should. `failed_callers` were refused by a process that
+ * lives, be it at first only; `retried_callers` asked again after a kill, as they also may when a busy machine left them
+ * without an answer until the deadline.
  */
 export type RefreshResult = {
-  rounds: number; refreshes: number; failed_callers: number; kill_rounds: number; reuses: number; stuck: number; ok: boolean;
+  rounds: number; refreshes: number; failed_callers: number; retried_callers: number; kill_rounds: number; reuses: number; stuck: number; ok: boolean;
 };
 
 type Say = (line: string) => void;
@@ -79,6 +81,7 @@ function count(calm: Round[], { rounds, mayReuse }: { rounds: Round[]; mayReuse:
     rounds: calm.length,
     refreshes: sum(calm, 'refreshes'),
     failed_callers: sum(calm, 'failedCallers') + sum(rounds, 'failedCallers'),
+    retried_callers: sum(rounds, 'retriedCallers'),
     kill_rounds: rounds.length,
     reuses: sum(calm, 'reuses') + sum(rounds, 'reuses'),
     stuck: rounds.filter(({ complaints }) => complaints.length > 0).length,
@@ -88,6 +91,6 @@ function count(calm: Round[], { rounds, mayReuse }: { rounds: Round[]; mayReuse:
   return { ...result, ok };
 }
 
-const sum = (rounds: Round[], of: 'refreshes' | 'failedCallers' | 'reuses'): number => rounds.reduce((total, round) => total + round[of], 0);
+const sum = (rounds: Round[], of: 'refreshes' | 'failedCallers' | 'retriedCallers' | 'reuses'): number => rounds.reduce((total, round) => total + round[of], 0);
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1).padStart(6)} s`;
