@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { OPERATIONS } from './index.js';
 import { definitionOf, isSecret, maskInput, maskOutput, maskSecrets } from './masking.js';
 import { defineOperation } from './operation.js';
-import { json, secretText, shownSecret, text } from './scalars.js';
+import { json, secretText, shownSecret, text, webUrl } from './scalars.js';
 
 /** Every member below a schema by its path, with its own schema. */
 function members(schema: z.core.$ZodType, at: string, name: string, seen: z.core.$ZodType[] = []): { at: string; name: string; schema: z.core.$ZodType }[] {
@@ -115,6 +115,22 @@ describe('masking', () => {
       name: 'x', deep: '***', byName: '***', spec: '***',
     });
     expect(maskSecrets(spec, { kind: 'b', url: 'https://e.example', secret: 'hush' })).toEqual({ kind: 'b', url: 'https://e.example' });
+  });
+
+  it.each([
+    ['https://user:pw@host.example/path?token=abc', 'https://***@host.example/path?***'],
+    ['https://user@b:pw@host.example', 'https://***@host.example'],
+    ['HTTPS:user:pw@host.example/#token=abc', 'HTTPS:***@host.example/#***'],
+    ['ftp://user:pw@host.example/', 'ftp://***@host.example/'],
+    ['https://user:p/w@host.example/', '***'],
+    ['https://user:pw@ho st/?token=abc', '***'],
+    ['https://host.example/@me/x', 'https://host.example/@me/x'],
+    ['http://127.0.0.1:8080', 'http://127.0.0.1:8080'],
+    ['ann@example.com', 'ann@example.com'],
+    ['what is this? #1', 'what is this? #1'],
+  ])('leaves of the text %s what is no credential: %s', (value, masked) => {
+    const url = z.object({ target: text().optional(), hosts: z.record(z.string(), webUrl()).optional() });
+    expect(maskSecrets(url, { target: value, hosts: { api: value } })).toEqual({ target: masked, hosts: { api: masked } });
   });
 
   it('masks an operation as a whole, and what it shows once even where that is not marked', () => {

@@ -1,4 +1,4 @@
-import { maskInput, maskOutput, type CallContext, type Operation, type OutputOf } from '@vane/contracts';
+import { MASKED, maskInput, maskOutput, type CallContext, type Operation, type OutputOf } from '@vane/contracts';
 import { Vault } from '@vane/db';
 import { Bus } from '@vane/runtime';
 import type { z } from 'zod';
@@ -32,9 +32,9 @@ export function keepSecretsOfCall(operation: Operation, input: Record<string, un
   keepMasked(operation.name, output, maskOutput(operation, output));
 }
 
-/** Keeps every text that is not the same once the secrets are masked. */
+/** Keeps every text that is masked as a whole. Of a URL parts are masked, which may be stored with it. */
 function keepMasked(name: string, value: unknown, masked: unknown): void {
-  if (typeof value === 'string' && typeof masked === 'string' && value !== masked) keepSecret(name, value);
+  if (typeof value === 'string' && masked === MASKED && value !== masked) keepSecret(name, value);
   if (typeof value !== 'object' || value === null || typeof masked !== 'object' || masked === null) return;
   for (const [member, below] of Object.entries(masked)) keepMasked(`${name} ${member}`, (value as Record<string, unknown>)[member], below);
 }
