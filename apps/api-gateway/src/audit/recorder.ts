@@ -6,7 +6,7 @@ import { expectedError } from '../http/problem.js';
 import { AuditTrail, type Ending, type Intent } from './audit-trail.js';
 import { isNamed, readerOf, repliesWithView, targetOf, type Reader } from './reader.js';
 
-/** Longest wait for a view that is only wanted for the record. */
+/** Longest wait for a view that is only wanted for the record, all pages of a list together. */
 const READ_MS = 5_000;
 /** Items of a list that are searched for the one that is changed. */
 const LIST_PAGE = 200;
@@ -97,12 +97,14 @@ export class Recorder {
 
   private async view({ operation, item, parameter }: Reader, { input, call, maxWaitMs }: Mutation): Promise<unknown> {
     const { idempotencyKey: _, ...context } = call;
-    const patient: Operation = { ...operation, deadlineMs: Math.min(operation.deadlineMs, maxWaitMs, READ_MS) };
+    const until = performance.now() + Math.min(operation.deadlineMs, maxWaitMs, READ_MS);
+    const within = (): Operation => ({ ...operation, deadlineMs: Math.ceil(until - performance.now()) });
     const path = Object.fromEntries(Object.keys(operation.input.shape).flatMap((name) => (name in input && operation.http.path.includes(`{${name}}`) ? [[name, input[name]]] : [])));
-    if (!item) return maskOutput(operation, await this.bus.ask(patient, path, context));
+    if (!item) return maskOutput(operation, await this.bus.ask(within(), path, context));
     let cursor: string | null | undefined;
     for (let pages = 0; pages < LIST_PAGES && cursor !== null; pages += 1) {
-      const page = (await this.bus.ask(patient, { ...path, limit: LIST_PAGE, ...(cursor ? { cursor } : {}) }, context)) as { items: Record<string, unknown>[]; next: string | null };
+      if (performance.now() >= until) throw new VaneError('deadline_exceeded', `The list could not be read within ${READ_MS} ms.`);
+      const page = (await this.bus.ask(within(), { ...path, limit: LIST_PAGE, ...(cursor ? { cursor } : {}) }, context)) as { items: Record<string, unknown>[]; next: string | null };
       const found = page.items?.find((one) => isNamed(one, parameter!, input[parameter!]));
       if (found) return maskSecrets(item, found);
       cursor = page.next ?? null;

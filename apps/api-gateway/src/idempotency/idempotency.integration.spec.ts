@@ -164,7 +164,7 @@ describe('a gateway that dies within a call', () => {
     const key = newKey();
     await store.claim(callOf(key), 20_000);
     expect(await create(key)).toMatchObject({ status: 409, json: { code: 'idempotency_in_flight' } });
-    gateway.clock.move(20_000);
+    gateway.clock.move(30_000);
     expect(await create(key, { body: { ...body, name: 'other' } })).toMatchObject({ json: { code: 'idempotency_mismatch' } });
     const replies = await Promise.all([create(key), create(key), create(key)]);
     expect(replies.filter((reply) => reply.status === 201 && replayed(reply) === null)).toHaveLength(1);
@@ -186,7 +186,7 @@ describe('a gateway that dies within a call', () => {
 
   /** Claims a key that is free or whose lease then ends. */
   async function claim(key: string): Promise<Date> {
-    gateway.clock.move(20_000);
+    gateway.clock.move(30_000);
     const claimed = await store.claim(callOf(key), 20_000);
     if (claimed.kind !== 'run') throw new Error('the key must be free, or its lease over');
     return claimed.lockedUntil;

@@ -5,8 +5,8 @@ import type { Answer } from '../http/problem.js';
 import type { RestOperation } from '../http/input.js';
 import type { IdempotencyStore, KeyedCall } from './store.js';
 
-/** Beyond an operation's deadline, for the gateway's own work before and after it. */
-const LEASE_MARGIN_MS = 5_000;
+/** Beyond an operation's deadline, for the gateway's own work before and after it: twice it reads for the record, for five seconds at most. */
+const LEASE_MARGIN_MS = 15_000;
 
 /** Statuses that say "the same call may do better later": kept, they would make the key useless for it. */
 const worthKeeping = ({ status }: Answer): boolean => status < 500 && status !== 429;

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { VaneError } from '@vane/contracts';
-import { Database } from '@vane/db';
+import { holdsSecret, VaneError } from '@vane/contracts';
+import { Database, Vault } from '@vane/db';
 import { Clock } from '@vane/runtime';
+import type { RestOperation } from '../http/input.js';
 import type { Answer } from '../http/problem.js';
 import { whileReachable } from '../reachable.js';
+import { fingerprintOf } from './once.js';
 
 /** How long an answer is replayed. */
 export const KEPT_MS = 24 * 3_600_000;
@@ -25,7 +27,14 @@ export class IdempotencyStore {
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
+    private readonly vault: Vault,
   ) {}
+
+  /** What is kept of a request: a hash, keyed where the operation takes a secret, so that nobody can try secrets against it. */
+  async fingerprint(operation: RestOperation, input: Record<string, unknown>): Promise<string> {
+    const hash = fingerprintOf(operation, input);
+    return holdsSecret(operation.input) ? whileReachable(this.vault.digest(hash, null)) : hash;
+  }
 
   /**
    * Claims a key, or finds its answer. Throws `idempotency_mismatch` when it was used for another request, and
