@@ -166,6 +166,31 @@ describe('an origin that fails', () => {
   });
 });
 
+describe('more origins than are remembered', () => {
+  const failing = (base: string) =>
+    origins.call({ origin: base, service: 'acme', label: 'Acme' }, async () => ({ status: 503 })).catch((error: CallRefused) => error.why);
+
+  it('push out the one that was not called for longest, but none that is spared', async () => {
+    origins = new OriginGuard(clock, (metrics = new Metrics()), { failures: 2, firstBreakMs: BREAK_MS, origins: 3 });
+    for (const base of ['https://down', 'https://down', 'https://old', 'https://young', 'https://old', 'https://new']) await failing(base);
+    // `old` was called again after `young`, so it is spared by now as well.
+    expect(await Promise.all(['https://down', 'https://old'].map(failing))).toEqual(['open', 'open']);
+    expect(await openCircuits()).toBe('2');
+    await failing('https://young');
+    expect(await failing('https://young')).toEqual({ status: 503 });
+    expect(await failing('https://young')).toBe('open');
+  });
+
+  it('push out one whose break is over, and it is no longer counted', async () => {
+    origins = new OriginGuard(clock, (metrics = new Metrics()), { failures: 1, firstBreakMs: 1, origins: 1 });
+    await failing('https://down');
+    expect(await openCircuits()).toBe('1');
+    await failing('https://new');
+    await failing('https://newest');
+    expect(await openCircuits()).toBe('1');
+  });
+});
+
 describe('a pause that the service asked for', () => {
   it('is kept by the connection that it was asked of, and by no other', async () => {
     answer = status(429, { 'retry-after': '30' });

@@ -12,6 +12,8 @@ export type OriginGuardOptions = {
   /** How long none is made then, in milliseconds; doubled with each probe that fails, up to the longest. */
   firstBreakMs?: number;
   longestBreakMs?: number;
+  /** Origins whose failures are remembered; beyond it, those that still work and were not called for longest are forgotten. */
+  origins?: number;
 };
 
 /** A call that was not made; nothing was sent. `limited`: the service asked for a pause; `open`: it did not work lately. */
@@ -56,7 +58,7 @@ export class OriginGuard {
     metrics?: Metrics,
     options: OriginGuardOptions = {},
   ) {
-    this.options = { failures: 8, firstBreakMs: 10_000, longestBreakMs: 120_000, ...options };
+    this.options = { failures: 8, firstBreakMs: 10_000, longestBreakMs: 120_000, origins: 1_000, ...options };
     this.open = metrics?.gauge('vane_open_circuits', 'Origins that are not called because calls to them kept failing', ['service']);
   }
 
@@ -105,7 +107,7 @@ export class OriginGuard {
 
   private circuitOf({ origin, service }: GuardedCall): Circuit {
     const known = this.circuits.get(origin);
-    if (known) return known;
+    if (known) return this.keep(origin, known);
     const { failures, firstBreakMs, longestBreakMs } = this.options;
     const breaker = new ConsecutiveBreaker(failures);
     const halfOpenAfter = new DelegateBackoff(({ attempt }: { attempt: number }) => {
@@ -115,8 +117,25 @@ export class OriginGuard {
     });
     const circuit: Circuit = { policy: circuitBreaker(handleType(Failed), { breaker, halfOpenAfter }), service, until: 0 };
     circuit.policy.onStateChange(() => this.measure(service));
+    this.forgetOldest();
+    return this.keep(origin, circuit);
+  }
+
+  /** At the end of the map, which is in the order of use. */
+  private keep(origin: string, circuit: Circuit): Circuit {
+    this.circuits.delete(origin);
     this.circuits.set(origin, circuit);
     return circuit;
+  }
+
+  /** Makes room for one more. Tenants choose hosts, so there is no end to origins; a break that is over protects nobody. */
+  private forgetOldest(): void {
+    if (this.circuits.size < this.options.origins) return;
+    const isOpen = ({ policy, until }: Circuit) => policy.state !== CircuitState.Closed && until > performance.now();
+    const [origin] = [...this.circuits].find(([, circuit]) => !isOpen(circuit)) ?? [...this.circuits][0]!;
+    const { service } = this.circuits.get(origin)!;
+    this.circuits.delete(origin);
+    this.measure(service);
   }
 
   private measure(service: string): void {
