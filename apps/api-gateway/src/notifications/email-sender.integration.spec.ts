@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { createServer, type AddressInfo } from 'node:net';
+import { eventually } from '@vane/testing';
 import { startMailServer, type MailServer } from '../fixtures/mail-server.js';
 import { EmailSender, transportOptions } from './email-sender.js';
 
@@ -31,6 +33,29 @@ test('a mail server that is away is asked again later', async () => {
   const away = await startMailServer();
   await away.close();
   expect(await new EmailSender({ url: away.url, from: 'vane@example.com' }).send(message, destination)).toMatchObject({ outcome: 'failed' });
+});
+
+test('a mail server that goes on and on without taking the mail is left after a while', async () => {
+  let open = 0;
+  const slow = createServer((socket) => {
+    // More lines of the greeting follow, RFC 5321 section 4.2.1, so it is never silent for long.
+    open += 1;
+    const drip = setInterval(() => socket.write('220-wait\r\n'), 20);
+    socket.on('error', () => undefined).on('close', () => {
+      clearInterval(drip);
+      open -= 1;
+    });
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `smtp://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const before = performance.now();
+    expect(await new EmailSender({ url, from: 'vane@example.com' }, 200).send(message, destination)).toMatchObject({ outcome: 'failed' });
+    expect(performance.now() - before).toBeLessThan(5_000);
+    await eventually('the connection is closed', async () => open === 0);
+  } finally {
+    await new Promise((resolve) => slow.close(resolve));
+  }
 });
 
 test.each([

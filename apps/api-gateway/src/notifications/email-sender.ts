@@ -4,9 +4,11 @@ import { createTransport, type SMTPTransportOptions, type Transporter } from 'no
 import { z } from 'zod';
 import type { ChannelSender, Destination, Message, SendResult } from './channel-sender.js';
 
-/** Together they end well before the lease of a delivery does. */
 const CONNECT_MS = 10_000;
+/** Without a word from the server; one that says a little every now and then is left to `SEND_MS`. */
 const SOCKET_MS = 15_000;
+/** All of it. Ends well before the lease of a delivery does, after which another process sends the same mail. */
+const SEND_MS = 40_000;
 
 export type MailSettings = { url: string; from: string };
 
@@ -16,7 +18,10 @@ const NO_SERVER = 'This installation sends no e-mail: its operator has set no ma
 export class EmailSender implements ChannelSender {
   private readonly transport: Transporter | undefined;
 
-  constructor(private readonly settings: MailSettings | undefined) {
+  constructor(
+    private readonly settings: MailSettings | undefined,
+    private readonly sendMs = SEND_MS,
+  ) {
     this.transport = settings && createTransport(transportOptions(settings.url));
   }
 
@@ -40,6 +45,7 @@ export class EmailSender implements ChannelSender {
         messageId: `<${message.id}.${id}@${settings.from.split('@').at(-1)!}>`,
         // No holiday notices in answer: RFC 3834 section 5.
         headers: { 'Auto-Submitted': 'auto-generated', 'X-Vane-Kind': message.kind },
+        signal: AbortSignal.timeout(this.sendMs),
       });
       return { outcome: 'sent' };
     } catch (error) {
