@@ -41,12 +41,14 @@ it('keeps the mode of the file that it replaces, so that its group can go on rea
   expect(statSync(path).mode & 0o777).toBe(0o640);
 });
 
-// Only root can give files away.
-(process.getuid?.() === 0 ? it : it.skip)('keeps owner and group of the file that it replaces', () => {
+it('keeps owner and group of the file that it replaces', () => {
   writeKeyRingFile(path, [k1]);
-  chownSync(path, 4_711, 4_712);
+  const own = statSync(path);
+  // Only root can give files away.
+  const [uid, gid] = own.uid === 0 ? [4_711, 4_712] : [own.uid, own.gid];
+  chownSync(path, uid, gid);
   writeKeyRingFile(path, [k2, k1]);
-  expect(statSync(path)).toMatchObject({ uid: 4_711, gid: 4_712 });
+  expect(statSync(path)).toMatchObject({ uid, gid });
 });
 
 it('decrypts with what was read last when the file goes, tells once, and encrypts nothing', () => {

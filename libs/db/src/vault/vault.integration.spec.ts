@@ -147,6 +147,15 @@ describe('Vault', () => {
     expect(await new Vault({ database: late, ring: 'oauth', keys: parseKeyRing(k2), clock }).decrypt(ciphertext, cell)).toBe(SECRET);
   });
 
+  it('digests the same text alike in every process and after a rotation, and otherwise for another workspace', async () => {
+    const digest = await newVault(`${k1},${k2}`).digest(SECRET, 'wsp_a');
+    await rewrapDataKeys(databases[0]!, 'oauth', parseKeyRing(`${k2},${k1}`), () => undefined);
+    const rotated = newVault(k2);
+    expect(await rotated.digest(SECRET, 'wsp_a')).toBe(digest);
+    expect(digest).toMatch(/^[\w-]{43}$/);
+    expect(new Set([digest, await rotated.digest(SECRET, 'wsp_b'), await rotated.digest(SECRET, null), await rotated.digest(`${SECRET}!`, 'wsp_a')]).size).toBe(4);
+  });
+
   it('says that a key of the ring is the wrong one, without showing it', async () => {
     const ciphertext = await newVault(k1).encrypt(SECRET, cell);
     const wrong = key('k1');

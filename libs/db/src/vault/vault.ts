@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from 'node:crypto';
 import type { Database } from '../database.js';
 import { decryptAesGcm, encryptAesGcm } from './aes-gcm.js';
 import { bindTo } from './cell.js';
@@ -10,6 +11,7 @@ import { VaultError } from './vault-error.js';
 
 const INSTANCE = 'instance';
 const PURPOSE = 'vane column v1';
+const DIGEST = 'vane digest v1';
 
 /**
  * Encrypts columns: AES-256-GCM under a data key per workspace (or the instance), which a ring of keys from the
@@ -49,6 +51,15 @@ export class Vault {
     const { id, sealed } = this.parse(ciphertext, where);
     const dataKey = this.dataKeys.cached(id);
     return dataKey && this.open(dataKey, sealed, where);
+  }
+
+  /**
+   * HMAC-SHA-256 of a text in base64url, with a key derived (RFC 5869) from the data key of a workspace (null: of the
+   * instance): the same text has the same digest, also after a rotation, and who has the table alone cannot try texts.
+   */
+  async digest(text: string, workspaceId: string | null): Promise<string> {
+    const { key } = await this.dataKeys.forScope(scopeOf({ workspaceId }));
+    return createHmac('sha256', Buffer.from(hkdfSync('sha256', key, '', DIGEST, 32))).update(text).digest('base64url');
   }
 
   private parse(ciphertext: string, where: Cell): { id: string; sealed: string } {
