@@ -12,10 +12,11 @@ import { Sessions } from './access/sessions.js';
 import type { GatewaySettings } from './config.js';
 import { GatewayModule } from './gateway.module.js';
 import { addGate, createGate } from './http/gate.js';
-import { addRestRoutes, API_PATH } from './http/rest-routes.js';
+import { addRestRoutes, API_PATH, type RestDependencies } from './http/rest-routes.js';
 import { addUnknownRoutes } from './http/unknown-routes.js';
 import { IdempotencyStore } from './idempotency/store.js';
 import { addBrowserRoutes } from './oauth/browser-routes.js';
+import { addConnectionRoutes } from './oauth/connection-routes.js';
 import { IdentityLinks } from './oidc/identity-links.js';
 import { IdentityProvider } from './oidc/identity-provider.js';
 import { addOidcRoutes } from './oidc/routes.js';
@@ -51,7 +52,7 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
       const [links, sessions, recorder, cookie] = [app.get(IdentityLinks), app.get(Sessions), app.get(Recorder), app.get(SessionCookie)];
       addOidcRoutes(scope, { provider, links, sessions, authenticator: app.get(Authenticator), recorder, cookie, logger });
     }
-    addRestRoutes(scope, {
+    const rest: RestDependencies = {
       bus,
       logger,
       authenticator: app.get(Authenticator),
@@ -61,7 +62,9 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
       idempotency: app.get(IdempotencyStore),
       recorder: app.get(Recorder),
       maxWaitMs: settings.VANE_API_GATEWAY_MAX_WAIT_MS,
-    });
+    };
+    addRestRoutes(scope, rest);
+    await addConnectionRoutes(scope, { rest, apiUrl: settings.VANE_API_URL, oidc: provider });
   });
 }
 

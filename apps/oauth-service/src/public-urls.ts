@@ -11,7 +11,7 @@ export class PublicUrls {
     return `${this.apiUrl}/oauth/start/${ticket}`;
   }
 
-  /** The console's page of a connection. */
+  /** The gateway's page of a connection, for people who are signed in. */
   connectionPage(workspace: string, connection: string): string {
     return `${this.apiUrl}/workspaces/${workspace}/connections/${connection}`;
   }

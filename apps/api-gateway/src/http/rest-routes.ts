@@ -54,11 +54,15 @@ function addRoute(scope: FastifyInstance, operation: RestOperation, dependencies
 
 /** Who asks, once it is clear that they may. */
 async function admit(operation: RestOperation, request: FastifyRequest, dependencies: RestDependencies): Promise<Actor> {
-  const { authenticator, authoriser } = dependencies;
+  const { authenticator } = dependencies;
   const identity = operation.access === 'public' ? await authenticator.identify(request) : await authenticator.authenticate(request);
-  if (!identity) return ANONYMOUS;
+  return identity ? admitAs(identity, operation, request, dependencies) : ANONYMOUS;
+}
+
+/** Somebody who is known, once it is clear that they may; that they may not is recorded where they wanted to change something. */
+export async function admitAs(identity: Identity, operation: RestOperation, request: FastifyRequest, dependencies: RestDependencies): Promise<Actor> {
   try {
-    return await authoriser.authorise(identity, operation, (request.params as RequestParts['params'])['workspace']);
+    return await dependencies.authoriser.authorise(identity, operation, (request.params as RequestParts['params'])['workspace']);
   } catch (error) {
     if (operation.mutates && error instanceof VaneError && error.code === 'forbidden') await recordRefusal(operation, request, identity, error, dependencies);
     throw error;
@@ -89,13 +93,16 @@ async function answerRequest(operation: RestOperation, request: FastifyRequest, 
   parseInput(operation, input);
   const key = takesIdempotencyKey(operation) ? idempotencyKeyFrom(request.headers['idempotency-key']) : undefined;
   const mutation = { operation, input, call: callFrom(request, actor, key), address: request.ip, maxWaitMs: dependencies.maxWaitMs };
-  const ask = () => countGuess(mutation, dependencies, () => askOwner(mutation, dependencies));
+  const ask = () => perform(mutation, dependencies);
   if (key === undefined) return ask();
   const call = { actorId: actor.id, key, fingerprint: fingerprintOf(operation, input) };
   return once(dependencies, operation, call, () =>
     ask().catch((error: unknown) => problemAnswer(callersError(error, request, dependencies.logger), request.correlationId)),
   );
 }
+
+/** Asks the owner of an operation, within the limits for guesses and with an entry in the audit trail for a mutation. */
+export const perform = (asked: Mutation, dependencies: RestDependencies): Promise<Answer> => countGuess(asked, dependencies, () => askOwner(asked, dependencies));
 
 async function askOwner(asked: Mutation, { bus, authenticator, recorder, cookie }: RestDependencies): Promise<Answer> {
   const { operation, input, call, maxWaitMs } = asked;

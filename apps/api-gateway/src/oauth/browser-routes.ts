@@ -13,6 +13,7 @@ import { errorHeaders, problemAnswer } from '../http/problem.js';
 import { clearedCookie, cookieName, readCookie, setCookie } from './cookie.js';
 import { fieldOf, readForms, requireOwnPage } from './forms.js';
 import { differencePage, discardedPage, errorPage, startPage, successPage, wantsJson } from './pages.js';
+import { sendForm, sendPage } from './replies.js';
 
 /** `origin`: of the gateway as browsers see it. `identify` tells who is signed in in the browser; null when nobody is. */
 export type BrowserDependencies = {
@@ -162,23 +163,6 @@ async function recorded<O extends Operation>(
   const actor: Actor = { kind: person ? 'user' : 'token', id, role: 'operator', userId: person ? id : null, label };
   return recorder.recordOf(operation, { workspaceId, actor, targetId, correlationId: request.correlationId, address: request.ip }, make);
 }
-
-const sendPage = (reply: FastifyReply, status: number, html: string): FastifyReply =>
-  reply.status(status).type('text/html; charset=utf-8').send(html);
-
-/**
- * A page with a form. Browsers apply `form-action` to where the answer redirects too, and that is a service; and they leave
- * the Origin header of a form's POST empty under `no-referrer`.
- */
-const sendForm = (reply: FastifyReply, html: string): FastifyReply =>
-  sendPage(
-    reply.headers({
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' https: http:",
-      'referrer-policy': 'same-origin',
-    }),
-    200,
-    html,
-  );
 
 /** A browser without a token learns which account it connected, and nothing else of the workspace. */
 const shown = ({ id, service, accountId, accountLabel, status }: ConnectionView) => ({ id, service, accountId, accountLabel, status });

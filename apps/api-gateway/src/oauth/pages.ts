@@ -1,7 +1,9 @@
 import { ERRORS, type AuthorisationDescription, type ConnectionView, type GrantFinding, type VaneError } from '@vane/contracts';
 
-/** A form with hidden fields; each button posts it to a path relative to the page. */
-type Form = { fields: Record<string, string>; buttons: { label: string; path: string }[] };
+type Input = { label: string; name: string; type: 'email' | 'password'; autocomplete: string };
+
+/** A form with hidden fields and those to fill in; each button posts it to a path relative to the page. Links lead around it. */
+type Form = { fields: Record<string, string>; inputs?: Input[]; buttons: { label: string; path: string }[]; links?: { label: string; url: string }[] };
 
 /** The page before anything is done: who asks for which access, and a button to go on. `ticket` is the last part of its URL. */
 export const startPage = (asked: AuthorisationDescription, ticket: string): string => {
@@ -70,11 +72,16 @@ export function page(title: string, lines: string[], form?: Form): string {
   ].join('\n');
 }
 
-const formLines = ({ fields, buttons }: Form): string[] => [
+const formLines = ({ fields, inputs = [], buttons, links = [] }: Form): string[] => [
   `<form method="post" action="${escape(buttons[0]!.path)}">`,
   ...Object.entries(fields).map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`),
+  ...inputs.map(
+    ({ label, name, type, autocomplete }) =>
+      `<p><label>${escape(label)} <input type="${type}" name="${escape(name)}" autocomplete="${escape(autocomplete)}" required></label></p>`,
+  ),
   ...buttons.map(({ label, path }) => `<p><button formaction="${escape(path)}">${escape(label)}</button></p>`),
   '</form>',
+  ...links.map(({ label, url }) => `<p><a href="${escape(url)}">${escape(label)}</a></p>`),
 ];
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
