@@ -52,13 +52,13 @@ export class AuthorisationsService {
     return this.open({ workspaceId: workspace, integrationId: integration, connectionId: null, ownerId, scopes: asked }, call);
   }
 
-  /** Asks for what the connection's triggers need, and what is asked for beside. @throws VaneError `not_found`, `forbidden`, `conflict`, `invalid_config` */
+  /** Asks for what the connection's triggers need, and what is asked for beside. @throws VaneError `not_found`, `forbidden`, `invalid_config` */
   async reconnect(input: InputOf<typeof reconnectConnection>, call: CallContext): Promise<Started> {
     const { workspace, connection, triggerTypes, scopes } = input;
-    const { integrationId, ownerId, status, service } = await this.connections.row(workspace, connection);
+    const { integrationId, ownerId, status, service, scopes: granted } = await this.connections.row(workspace, connection);
     requireUsable({ ownerId }, call.actor);
-    if (status === 'disconnecting') throw new VaneError('conflict', 'This connection is being disconnected. Connect the account again when that is done.');
-    const needed = (await this.bus.ask(getConnectionUses, { workspace, connection }, call)).scopes;
+    // What is removed has no triggers any more, and its hooks need for that what they were made with.
+    const needed = status === 'disconnecting' ? granted : (await this.bus.ask(getConnectionUses, { workspace, connection }, call)).scopes;
     const asked = this.catalog.scopes(this.catalog.oauth(service), triggerTypes, [...needed, ...scopes]);
     return this.open({ workspaceId: workspace, integrationId, connectionId: connection, ownerId, scopes: asked }, call);
   }

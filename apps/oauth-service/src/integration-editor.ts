@@ -5,7 +5,7 @@ import { Database, newId, type Integration, type Prisma } from '@vane/db';
 import type { Adapter } from '@vane/kit';
 import { Bus, Clock } from '@vane/runtime';
 import { ClientSecrets } from './client-secrets.js';
-import { endedGrant, unauthorised, type GrantEnd } from './grant-health.js';
+import { endedGrant, GRANT_ENDS, unauthorised, type GrantEnd } from './grant-health.js';
 import { IntegrationUsers } from './integration-users.js';
 import { hostsOf } from './integration-view.js';
 import { ServiceCatalog } from './service-catalog.js';
@@ -72,7 +72,7 @@ export class IntegrationEditor {
     return this.database.prisma.integration.findUniqueOrThrow({ where: { id: before.id } });
   }
 
-  /** Returns the connections that must be authorised anew. @throws Unconfirmed */
+  /** Returns the connections that worked and must be authorised anew. @throws Unconfirmed */
   private write({ id, workspaceId }: Integration, { change, data, end, now }: { change: Change; data: Columns; end: GrantEnd | undefined; now: Date }) {
     const where = { id, workspaceId, version: change.ifMatch };
     return this.database.prisma.$transaction(async (tx) => {
@@ -85,8 +85,11 @@ export class IntegrationEditor {
       if (!change.confirm && (await tx.connection.count({ where: { integrationId: id } })) > 0) throw new Unconfirmed();
       await tx.authorisation.deleteMany({ where: { integrationId: id, usedAt: null } });
       const renewed = { generation: { increment: 1 } };
-      await tx.connection.updateMany({ where: { integrationId: id, status: 'disconnecting' }, data: { ...endedGrant(end, now), ...renewed } });
-      const working = { integrationId: id, status: { not: 'disconnecting' } };
+      // Tokens under way are the old client's, whatever the status. One that was over before keeps why, and since when.
+      const unmarked = { OR: [{ reasonCode: null }, { reasonCode: { notIn: [...GRANT_ENDS] } }] };
+      await tx.connection.updateMany({ where: { integrationId: id, status: 'disconnecting', ...unmarked }, data: endedGrant(end, now) });
+      await tx.connection.updateMany({ where: { integrationId: id, status: { not: 'active' } }, data: renewed });
+      const working = { integrationId: id, status: 'active' };
       return tx.connection.updateManyAndReturn({ where: working, data: { ...unauthorised(end, now), ...renewed }, select: { id: true, workspaceId: true } });
     });
   }

@@ -175,6 +175,18 @@ describe('giving an integration other hosts', () => {
     await expect(stage.ask(getConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ status: 'auth_required', reasonCode: 'hosts_changed' });
   });
 
+  it('leaves alone what needed a person before: since when, why, and no second notice', async () => {
+    const { id: integration } = await enterIntegration(stage, probe.id, server.url);
+    const { id: connection } = await connect(stage, integration, newBrowser());
+    const since = new Date(stage.clock.now().getTime() - 3_600_000);
+    const over = { status: 'auth_required', statusSince: since, reasonCode: 'dead_grant', reason: 'Revoked by its owner.', noticeDue: false };
+    await stage.database.prisma.connection.update({ where: { id: connection }, data: over });
+    await moved(integration);
+    const row = await stage.database.prisma.connection.findUniqueOrThrow({ where: { id: connection } });
+    // A refresh that is still under way brings tokens of the old client.
+    expect(row).toMatchObject({ ...over, generation: 2 });
+  });
+
   it('is not undone by a refresh at the old host that was on its way', async () => {
     const { id: integration } = await enterIntegration(stage, probe.id, server.url);
     const { id: connection } = await connect(stage, integration, newBrowser());

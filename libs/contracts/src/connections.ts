@@ -22,7 +22,7 @@ export const connectionView = z
     status: z.enum(CONNECTION_STATUSES),
     statusSince: instant,
     reasonCode: z.string().nullable().describe('Why authorisation is required, as a code'),
-    reason: z.string().nullable().describe('Why authorisation is required, in the words of the service'),
+    reason: z.string().nullable().describe('Why authorisation is required, in the words of the service, and, of a connection that is being disconnected, what is awaited'),
     expiresAt: instant.nullable().describe('When the access token expires; null when the service named no time'),
     createdAt: instant,
     updatedAt: instant,

@@ -149,3 +149,17 @@ it('a signal that a connection works again makes due whatever of it waits', asyn
   await told();
   for (const id of [removing, refused]) expect((await read(id)).nextAttemptAt!.getTime()).toBeLessThanOrEqual(clock.now().getTime());
 });
+
+it('a signal that a connection is removed with a new grant makes due what is to be removed, and with a dead one nothing', async () => {
+  const later = clock.in(10 * MINUTE);
+  const removing = await addSubscription({ status: 'removing', next_attempt_at: later });
+  const refused = await addSubscription({ status: 'degraded', reason_code: 'forbidden', next_attempt_at: later });
+  await become('disconnecting');
+  await database.pool.query(`UPDATE connection SET reason_code = 'dead_grant' WHERE id = $1`, [connectionId]);
+  await told();
+  expect((await read(removing)).nextAttemptAt).toEqual(later);
+  await database.pool.query('UPDATE connection SET reason_code = NULL WHERE id = $1', [connectionId]);
+  await told();
+  expect((await read(removing)).nextAttemptAt!.getTime()).toBeLessThanOrEqual(clock.now().getTime());
+  expect((await read(refused)).nextAttemptAt).toEqual(later);
+});
