@@ -51,13 +51,13 @@ export class Moves {
   }
 
   /**
-   * Leaves the old feeds of triggers whose new subscription is active, of one trigger or of all; one that fails is logged.
+   * Leaves the old feeds of triggers whose new subscription is active, of one trigger or of all in no order: one that fails is logged and holds up no other.
    *
    * @returns subscriptions of old feeds that have changed; they are due
    */
   async finish(limit: number, triggerId?: string): Promise<SubscriptionRow[]> {
     const { rows } = await this.database.pool.query<Moving>(
-      `SELECT id, feed_id, old_feed_id, service, type FROM trigger WHERE ${READY} AND ($2::text IS NULL OR id = $2) LIMIT $1`,
+      `SELECT id, feed_id, old_feed_id, service, type FROM trigger WHERE ${READY} AND ($2::text IS NULL OR id = $2) ORDER BY random() LIMIT $1`,
       [limit, triggerId ?? null],
     );
     const left: SubscriptionRow[] = [];

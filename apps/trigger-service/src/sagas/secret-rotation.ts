@@ -46,10 +46,10 @@ export class SecretRotation {
     return rotated;
   }
 
-  /** Forgets secrets whose time is over; one that fails is logged. Ingress does not accept them any more: being late does no harm. */
+  /** Forgets secrets whose time is over, in no order: one that fails is logged and holds up no other. Ingress does not accept them any more: being late does no harm. */
   async wipeEnded(limit: number): Promise<void> {
     const { rows } = await this.database.pool.query<{ id: string; workspace_id: string }>(
-      'SELECT id, workspace_id FROM subscription WHERE old_secrets_until <= $1 ORDER BY old_secrets_until LIMIT $2',
+      'SELECT id, workspace_id FROM subscription WHERE old_secrets_until <= $1 ORDER BY random() LIMIT $2',
       [this.clock.now(), limit],
     );
     for (const { id, workspace_id: workspaceId } of rows) {
