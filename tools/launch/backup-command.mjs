@@ -59,9 +59,10 @@ export async function backupCommand(args) {
   makeFolder(folder);
   const readable = await withDatabase(dir, environment, process.env, async (url) => {
     const given = keysEnvironment(environment, url, process.env);
-    const rings = inlineRings(given);
     say(`Writing the database to ${join(folder, dumpFile)} ...`);
-    await withKeysLock(url, async (client) => {
+    return withKeysLock(url, async (client) => {
+      // Not before: a rotation may have ended just now.
+      const rings = inlineRings(given);
       const { rows: [server] } = await client.query('show server_version');
       const { rows: migrations } = await client.query('select migration_name as name from _prisma_migrations where finished_at is not null order by 1');
       writeFileSync(join(folder, dumpFile), '', { mode: 0o600 });
@@ -72,9 +73,9 @@ export async function backupCommand(args) {
         database: databaseNameIn(url) ?? '', postgres: server.server_version, migrations: migrations.map(({ name }) => name),
         keys: Object.fromEntries(Object.keys(ringFiles).map((name) => [name, keyIds(rings[name] ?? '')])), withKeys: !withoutKeys,
       });
+      // The apps may have been started with other rings than this command was, or somebody has changed the files by hand.
+      return checkKeys(rings);
     });
-    // The apps may have been started with other rings than this command was.
-    return checkKeys(given);
   });
   if (!readable.ok) say(`These keys do not open everything in the database, so neither would this backup:\n${readable.text}`);
   say(withoutKeys

@@ -3,8 +3,10 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { parseKeyRing } from '../vault/key-ring.js';
 import { writeKeyRingFile } from '../vault/key-ring-file.js';
 import { KeyHouse } from './fixtures/key-house.js';
 
@@ -23,8 +25,9 @@ beforeEach(async () => {
 afterEach(() => house.close());
 
 /** Runs `./vane` on the house as if it were an installation of its own. */
-function runVane(...args: string[]): Promise<{ code: number | null; output: string; last: Record<string, unknown> }> {
-  const env = { ...process.env, NODE_OPTIONS: '', VANE_STATE_DIR: house.dir, VANE_DATABASE_URL: house.url };
+function runVane(...words: (string | Record<string, string>)[]): Promise<{ code: number | null; output: string; last: Record<string, unknown> }> {
+  const args = words.filter((word) => typeof word === 'string');
+  const env = Object.assign({ ...process.env, NODE_OPTIONS: '', VANE_STATE_DIR: house.dir, VANE_DATABASE_URL: house.url }, ...words.filter((word) => typeof word !== 'string'));
   const child = spawn(vane, args, { env });
   let output = '';
   child.stdout.on('data', (chunk) => { output += chunk; });
@@ -113,6 +116,34 @@ it('a backup with keys that do not open the database says so', async () => {
   const made = await runVane('backup', folder);
   expect(made).toMatchObject({ code: 1, last: { ok: false } });
   expect(made.output).toContain('Ring hooks: key k1 is missing; 2 data keys');
+});
+
+it('takes the rings as they are once no key can be retired any more, and judges those', async () => {
+  const k1 = parseKeyRing(house.text('VANE_KEYS_OAUTH')).current;
+  const k2 = { id: 'k2', bytes: randomBytes(32) };
+  const server = new URL(house.url);
+  // Between the command and Postgres: a rotation ends before the lock is had, and the ring is lost after the copy.
+  const between = createServer((near) => {
+    const far = connect(Number(server.port || 5432), server.hostname);
+    near.on('data', (chunk) => {
+      if (chunk.includes('pg_try_advisory_lock')) writeKeyRingFile(house.path('VANE_KEYS_OAUTH'), [k2, k1]);
+      if (existsSync(join(folder, 'keys'))) writeKeyRingFile(house.path('VANE_KEYS_OAUTH'), [{ id: 'k9', bytes: randomBytes(32) }]);
+      far.write(chunk);
+    });
+    far.pipe(near);
+    for (const [one, other] of [[near, far], [far, near]] as const) one.on('error', () => undefined).on('close', () => other.destroy());
+  });
+  await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+  try {
+    const through = new URL(house.url);
+    through.host = `127.0.0.1:${(between.address() as AddressInfo).port}`;
+    expect(await runVane('backup', folder, { VANE_DATABASE_URL: through.href })).toMatchObject({ code: 0, last: { ok: true } });
+  } finally {
+    await new Promise((resolve) => between.close(resolve));
+  }
+  expect(house.keyIds('VANE_KEYS_OAUTH')).toEqual(['k9']);
+  expect(readFileSync(join(folder, 'keys/oauth.ring'), 'utf8').trim()).toBe([k2, k1].map(({ id, bytes }) => `${id}:${bytes.toString('base64')}`).join(','));
+  expect(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))).toMatchObject({ keys: { VANE_KEYS_OAUTH: ['k2', 'k1'] } });
 });
 
 it('nothing is overwritten that was not meant: a database in use, one of others, a folder', async () => {
