@@ -7,7 +7,7 @@ import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { viewOf } from './connections.service.js';
 import { GrantComparison } from './grant-comparison.js';
 import { GrantRevoker } from './grant-revoker.js';
-import { connectedAlready, GrantStore } from './grant-store.js';
+import { connectedAlready, GrantStore, otherOwner } from './grant-store.js';
 import { GrantTaker } from './grant-taker.js';
 import type { Grant } from './grant.js';
 import { HeldGrants } from './held-grants.js';
@@ -71,10 +71,21 @@ export class AuthorisationAnswers {
       expired.map(async (row) => {
         // A grant that cannot be read any more is forgotten like the others.
         const grant = await this.held.grant(row).catch(() => null);
-        if (grant) await this.revoker.revokeUnused(row, grant);
-        await this.held.forget(row).catch(ignoreDecided);
+        // Forgotten first: only who has taken it away from everybody else may end it.
+        if ((await this.forgotten(row)) && grant) await this.revoker.revokeUnused(row, grant);
       }),
     );
+  }
+
+  /** False when another process has swept it, or the person was faster. */
+  private async forgotten(row: Authorisation): Promise<boolean> {
+    try {
+      await this.held.forget(row);
+      return true;
+    } catch (error) {
+      if (error instanceof VaneError) return false;
+      throw error;
+    }
   }
 
   /** The connection that the grant is for: the one that is authorised anew, or else the account's. */
@@ -88,7 +99,7 @@ export class AuthorisationAnswers {
   private async named(row: Authorisation, connectionId: string): Promise<ConnectionRow> {
     const connection = await this.connections.row(row.workspaceId, connectionId);
     if (connection.ownerId === row.ownerId) return connection;
-    throw new VaneError('oauth_state_invalid', 'Who may use this connection was changed during the authorisation. Start to connect the account again.');
+    throw otherOwner();
   }
 
   private async save(row: Authorisation, grant: Grant, target: ConnectionRow | null): Promise<ConnectionView> {
@@ -97,11 +108,6 @@ export class AuthorisationAnswers {
     if (saved.accountChangedAt !== null) void this.changes.apply(saved);
     return shown(saved);
   }
-}
-
-/** Another process has swept it, or the person was faster. */
-function ignoreDecided(error: unknown): void {
-  if (!(error instanceof VaneError)) throw error;
 }
 
 /** To whoever authorises it the connection is theirs to use. */

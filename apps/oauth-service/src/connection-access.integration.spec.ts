@@ -15,6 +15,8 @@ let server: TokenServer;
 let stage: Stage;
 let integration: string;
 let triggerCount: number;
+/** Made right after they are counted. */
+let triggersMade: number;
 let ann: Asker;
 let ben: Asker;
 let admin: Asker;
@@ -23,7 +25,11 @@ const nobody: Asker = { role: 'admin', userId: null };
 beforeAll(async () => {
   server = await openTokenServer();
   stage = await openStage({ allow: server.host, adapters: registryOf(probe) });
-  answer(stage, getConnectionUses, () => ({ triggerCount, triggers: [], scopes: [], subscriptions: 0, tombstones: 0, heldRuns: 0 }));
+  answer(stage, getConnectionUses, () => {
+    const counted = triggerCount;
+    triggerCount += triggersMade;
+    return { triggerCount: counted, triggers: [], scopes: [], subscriptions: 0, tombstones: 0, heldRuns: 0 };
+  });
   const person = (role: Actor['role']): Asker => {
     const id = newId('user', stage.clock.now());
     return { kind: 'user', id, userId: id, role, label: `${role}@example.com` };
@@ -34,7 +40,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   server.reset();
   server.tokens.account = `account-${Math.random()}`;
-  triggerCount = 0;
+  [triggerCount, triggersMade] = [0, 0];
   integration = (await enterIntegration(stage, probe.id, server.url)).id;
 });
 
@@ -140,6 +146,12 @@ describe('a connection that is shared', () => {
     triggerCount = 0;
     expect(await change(admin, shared, { private: true })).toMatchObject({ private: true, ownerId: admin.userId, usable: true });
     await expect(read(ann, shared.id)).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  it('is given back when a trigger was made with it while an admin took it', async () => {
+    triggersMade = 1;
+    await expect(change(admin, shared, { private: true, name: 'Mine' })).rejects.toMatchObject({ code: 'in_use', message: expect.stringContaining('1 trigger,') });
+    expect(await read(ann, shared.id)).toMatchObject({ private: false, name: null, usable: true });
   });
 
   it('stays as it is when it is made what it is already', async () => {

@@ -47,7 +47,19 @@ export class ConnectionsService {
       if (!isUniqueViolation(error)) throw error;
       throw new VaneError('conflict', `The account ${row.accountLabel} has another connection that is ${input.private ? 'yours alone' : 'shared'} already. Use that one.`);
     }
+    if (ownerId) await this.confirmTaken(row, ownerId, call);
     return this.get(workspace, id, call);
+  }
+
+  /** Gives it back when somebody made a trigger with it until it was taken, or nobody can say so. */
+  private async confirmTaken(row: ConnectionRow, ownerId: string, call: CallContext): Promise<void> {
+    try {
+      await this.refuseUsed(row, call);
+    } catch (error) {
+      const data = { name: row.name, ownerId: row.ownerId, version: { increment: 1 }, updatedAt: this.clock.now() };
+      await this.database.forWorkspace(row.workspaceId).connection.updateMany({ where: { id: row.id, ownerId, version: row.version + 1 }, data });
+      throw error;
+    }
   }
 
   /** Undefined when it stays whose it is. */
@@ -57,8 +69,13 @@ export class ConnectionsService {
     const { role, userId } = call.actor;
     if (role !== 'admin' && role !== 'superadmin') throw new VaneError('forbidden', 'Only an admin may take a shared connection away from the others.');
     if (userId === null) throw nobodys();
+    await this.refuseUsed(row, call);
+    return userId;
+  }
+
+  private async refuseUsed(row: ConnectionRow, call: CallContext): Promise<void> {
     const { triggerCount } = await this.bus.ask(getConnectionUses, { workspace: row.workspaceId, connection: row.id }, call);
-    if (triggerCount === 0) return userId;
+    if (triggerCount === 0) return;
     throw new VaneError('in_use', `The connection "${row.name ?? row.accountLabel}" is used by ${counted(triggerCount, 'trigger')}, so it has to stay shared.`);
   }
 }

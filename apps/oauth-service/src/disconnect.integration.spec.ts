@@ -17,7 +17,8 @@ let server: TokenServer;
 let stage: Stage;
 /** What trigger-service says, what it was asked, and what people were told. */
 let uses: { triggerCount: number; triggers: { id: string; name: string; type: string; status: 'enabled'; scopes: string[] }[] };
-let release: (input: InputOf<typeof releaseConnection>) => { triggers: number; owed: number };
+type Released = { triggers: number; owed: number };
+let release: (input: InputOf<typeof releaseConnection>) => Released | Promise<Released>;
 let released: InputOf<typeof releaseConnection>[];
 let told: InputOf<typeof postNotification>[];
 
@@ -105,6 +106,36 @@ describe('disconnecting an account', () => {
       return { triggers: 1, owed: 0 };
     };
     await expect(disconnect()).rejects.toMatchObject({ code: 'in_use', fields: [expect.objectContaining({ message: '"late" works with it' })] });
+    expect([await status(), server.revocations]).toEqual(['active', []]);
+  });
+
+  it('goes through when that is agreed to after all while the first who asked is told of the trigger', async () => {
+    const { disconnect, input, isGone } = await connected();
+    let [answerFirst, answerSecond]: ((is: Released) => void)[] = [];
+    const first = new Promise<Released>((resolve) => { answerFirst = resolve; });
+    const second = new Promise<Released>((resolve) => { answerSecond = resolve; });
+    release = ({ triggers }) => (triggers ? second : first);
+    const asked = [disconnect()];
+    await until(() => released.length === 1, 'the first to ask');
+    asked.push(disconnect({ triggers: 'delete' }));
+    await until(() => released.length === 2, 'the second to ask');
+    answerFirst!({ triggers: 1, owed: 0 });
+    await until(() => released.length === 3, 'the first to go on with what was agreed to');
+    expect(released.at(-1)).toEqual({ ...input, triggers: true, force: false });
+    answerSecond!({ triggers: 0, owed: 0 });
+    expect(await Promise.all(asked)).toMatchObject([{ state: 'disconnected' }, { state: 'disconnected' }]);
+    expect(server.revocations).not.toEqual([]);
+    await isGone();
+  });
+
+  it('neither revokes nor says that it is done when the connection stays after all', async () => {
+    const { connection, disconnect, status } = await connected();
+    release = async () => {
+      const data = { status: 'active', disconnectAt: null, revokeUntil: null };
+      await stage.database.prisma.connection.update({ where: { id: connection }, data });
+      return { triggers: 0, owed: 0 };
+    };
+    for (const more of [{}, { force: 'true' as const }]) await expect(disconnect(more)).rejects.toMatchObject({ code: 'in_use' });
     expect([await status(), server.revocations]).toEqual(['active', []]);
   });
 
@@ -218,6 +249,21 @@ describe('the revocation', () => {
     await expect(stage.ask(planDisconnection, { workspace, connection })).resolves.toMatchObject({ revokes: true });
     await expect(stage.ask(deleteConnection, { workspace, connection })).resolves.toMatchObject({ state: 'disconnected', message: null });
     expect(server.revocations).toHaveLength(1);
+  });
+
+  it.each([
+    ['whose grant is dead', { status: 'auth_required', reasonCode: 'dead_grant' }, true],
+    ['that is revoked at the same time', { status: 'disconnecting', revokeUntil: new Date() }, true],
+    ['that has still to be removed at the service', { status: 'disconnecting' }, false],
+  ])('beside another connection %s: is planned as it is done', async (_which, data, revokes) => {
+    const workspace = await stage.newWorkspace();
+    const { disconnect, input } = await connected(probe.id, 'of both');
+    const { id: integration } = await enterIntegration({ ...stage, workspace }, probe.id, server.url);
+    const { id } = await connect({ ...stage, workspace }, integration, newBrowser());
+    await stage.database.prisma.connection.update({ where: { id }, data });
+    await expect(stage.ask(planDisconnection, input)).resolves.toMatchObject({ revokes });
+    await expect(disconnect()).resolves.toMatchObject({ state: 'disconnected' });
+    expect(server.revocations).toHaveLength(revokes ? 1 : 0);
   });
 
   it('is not tried with a grant that is dead', async () => {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { VaneError } from '@vane/contracts';
 import { Database } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
@@ -29,9 +30,22 @@ export class DisconnectionStore {
     const now = this.clock.now();
     const consent = { ...(triggers ? { disconnectTriggers: true } : {}), ...(force ? { disconnectForce: true } : {}) };
     const data = { ...consent, disconnectAt: this.clock.in(LEASE_MS), disconnectTries: 0, noticeDue: false, version: { increment: 1 }, updatedAt: now };
-    await connection.updateMany({ where: { id, status: { not: 'disconnecting' } }, data: { ...data, status: 'disconnecting', statusSince: now } });
-    await connection.updateMany({ where: { id, status: 'disconnecting' }, data });
-    return this.connections.row(workspaceId, id);
+    for (;;) {
+      const { status } = await this.connections.row(workspaceId, id);
+      const since = status === 'disconnecting' ? {} : { status: 'disconnecting', statusSince: now };
+      const { count } = await connection.updateMany({ where: { id, status }, data: { ...data, ...since } });
+      if (count === 1) return this.connections.row(workspaceId, id);
+    }
+  }
+
+  /** Null when it is gone. */
+  async find({ workspaceId, id }: ConnectionRow): Promise<ConnectionRow | null> {
+    try {
+      return await this.connections.row(workspaceId, id);
+    } catch (error) {
+      if (error instanceof VaneError && error.code === 'not_found') return null;
+      throw error;
+    }
   }
 
   /** Takes over those whose next step is due, longest due first. */
@@ -55,28 +69,31 @@ export class DisconnectionStore {
     await this.database.forWorkspace(workspaceId).connection.updateMany({ where: { id, status: 'disconnecting' }, data });
   }
 
-  /** Until when the revocation is tried; said before the first try. */
-  async revokeUntil({ id, workspaceId, revokeUntil }: ConnectionRow): Promise<Date> {
-    if (revokeUntil !== null) return revokeUntil;
-    const until = this.clock.in(REVOKE_MS);
-    await this.database.forWorkspace(workspaceId).connection.updateMany({ where: { id, revokeUntil: null }, data: { revokeUntil: until } });
-    return until;
+  /** Until when the revocation is tried, said before the first try; null when the disconnection is another one than was read. */
+  async beginRevocation(row: ConnectionRow): Promise<Date | null> {
+    const revokeUntil = row.revokeUntil ?? this.clock.in(REVOKE_MS);
+    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({ where: asRead(row), data: { revokeUntil } });
+    return count === 1 ? revokeUntil : null;
   }
 
-  /** It stays after all, as it was. Returns the status it has then. */
-  async abandon(row: ConnectionRow): Promise<'active' | 'auth_required'> {
+  /** It stays after all, as it was. Returns the status it has then; null when somebody has agreed to more since it was read. */
+  async abandon(row: ConnectionRow): Promise<'active' | 'auth_required' | null> {
     const status = isDead({ ...row, status: 'active' }) ? 'auth_required' : 'active';
     const now = this.clock.now();
     const data = { status, statusSince: now, disconnectAt: null, disconnectTriggers: false, disconnectForce: false, disconnectTries: 0, revokeUntil: null, updatedAt: now };
-    await this.database.forWorkspace(row.workspaceId).connection.updateMany({ where: { id: row.id, status: 'disconnecting' }, data });
-    return status;
+    const { count } = await this.database.forWorkspace(row.workspaceId).connection.updateMany({ where: asRead(row), data });
+    return count === 1 ? status : null;
   }
 
-  /** The row goes, with its tokens, and so do authorisations that were to renew it. */
-  async delete({ id, workspaceId }: ConnectionRow): Promise<void> {
-    await this.database.forWorkspace(workspaceId).$transaction(async (tx) => {
-      await tx.authorisation.deleteMany({ where: { connectionId: id } });
-      await tx.connection.deleteMany({ where: { id, status: 'disconnecting' } });
+  /** The row goes, with its tokens, and so do authorisations that were to renew it. False when it is not being disconnected any more. */
+  async delete({ id, workspaceId }: ConnectionRow): Promise<boolean> {
+    return this.database.forWorkspace(workspaceId).$transaction(async (tx) => {
+      const { count } = await tx.connection.deleteMany({ where: { id, status: 'disconnecting' } });
+      if (count === 1) await tx.authorisation.deleteMany({ where: { connectionId: id } });
+      return count === 1;
     });
   }
 }
+
+/** The disconnection with the consent that was read: every further consent raises the version. */
+const asRead = ({ id, version }: ConnectionRow) => ({ id, version, status: 'disconnecting' });

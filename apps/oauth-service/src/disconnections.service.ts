@@ -89,12 +89,12 @@ export class DisconnectionsService {
     const { id: connection, workspaceId: workspace, disconnectTriggers: triggers, disconnectForce: force } = row;
     try {
       const { triggers: inTheWay, owed } = await this.bus.ask(releaseConnection, { workspace, connection, triggers, force }, call);
-      if (inTheWay > 0) return await this.abandon(row);
+      if (inTheWay > 0) return await this.abandon(row, call);
       if (owed > 0) return await this.wait(row, owed, waitsFor(row));
-      // Read again: its tokens may have been renewed for what was removed.
-      const revocation = force ? undefined : await this.revoke(await this.connections.row(workspace, connection), call);
+      const revocation = force ? undefined : await this.revoke(row, call);
+      if (revocation === 'overtaken') return await this.again(row, call);
       if (revocation === 'later') return await this.wait(row, 0, 'The service did not revoke the grant yet. It is asked again for an hour.');
-      await this.store.delete(row);
+      if (!(await this.store.delete(row))) return await this.again(row, call);
       this.report.disconnected(row, call.actor.id);
       return { state: 'disconnected', tombstones: 0, message: revocation ?? null };
     } catch (error) {
@@ -104,10 +104,14 @@ export class DisconnectionsService {
   }
 
   /** What is left to a person after it; undefined when nothing is. */
-  private async revoke(row: ConnectionRow, call: CallContext): Promise<'later' | string | undefined> {
+  private async revoke(read: ConnectionRow, call: CallContext): Promise<'later' | 'overtaken' | string | undefined> {
+    // Said before others of the same grant are looked for, so that of two that are disconnected together the later one finds none.
+    const until = await this.store.beginRevocation(read);
+    // Read again: its tokens may have been renewed for what was removed.
+    const row = until && (await this.store.find(read));
+    if (!row) return 'overtaken';
     const { revokes, why } = await this.revoker.plan(row);
     if (!revokes) return why;
-    const until = await this.store.revokeUntil(row);
     try {
       await this.revoker.revoke(row);
       return undefined;
@@ -148,9 +152,18 @@ export class DisconnectionsService {
     return { state: 'disconnecting', tombstones, message };
   }
 
-  private async abandon(row: ConnectionRow): Promise<Left> {
-    this.report.changed(row, await this.store.abandon(row));
+  private async abandon(row: ConnectionRow, call: CallContext): Promise<Left> {
+    const status = await this.store.abandon(row);
+    if (status === null) return this.again(row, call);
+    this.report.changed(row, status);
     return { state: 'abandoned', tombstones: 0, message: null };
+  }
+
+  /** Somebody has changed the connection since it was read: agreed to more, let it stay, or finished. */
+  private async again(read: ConnectionRow, call: CallContext): Promise<Left> {
+    const row = await this.store.find(read);
+    if (row?.status === 'disconnecting') return this.step(row, call);
+    return { state: row ? 'abandoned' : 'disconnected', tombstones: 0, message: null };
   }
 
   private async refuseUsed(row: ConnectionRow, call: CallContext): Promise<void> {

@@ -120,13 +120,16 @@ export class GrantRevoker {
     return createServiceHttp({ adapter, hosts, egress: this.egress, clock: this.clock, token });
   }
 
-  /** Whether another connection, in whichever workspace, lives of what the account granted to the same client. */
+  /**
+   * Whether another connection, in whichever workspace, lives of what the account granted to the same client. One whose own
+   * revocation has begun needs its token for nothing else any more.
+   */
   private async isShared({ id, service, accountId, clientId, hosts }: Holder): Promise<boolean> {
     const others = await this.database.prisma.connection.findMany({
-      where: { ...(id === null ? {} : { id: { not: id } }), service, accountId, integration: { clientId } },
-      select: { integration: { select: { hosts: true } } },
+      where: { ...(id === null ? {} : { id: { not: id } }), service, accountId, revokeUntil: null, integration: { clientId } },
+      select: { status: true, reasonCode: true, integration: { select: { hosts: true } } },
     });
-    return others.some((other) => isDeepStrictEqual(other.integration.hosts, hosts));
+    return others.some((other) => !isDead(other) && isDeepStrictEqual(other.integration.hosts, hosts));
   }
 }
 

@@ -28,7 +28,7 @@ export class GrantStore {
    * connection, or in one that was made for the account meanwhile. A grant that was held is given up in the same transaction.
    *
    * @throws VaneError `oauth_state_invalid` when the integration is another client or leads to other hosts by now than the
-   * grant came from, or the held grant is gone; `conflict` when the account has another connection, or `target` is being disconnected
+   * grant came from, `target` has another owner by now, or the held grant is gone; `conflict` when the account has another connection, or `target` is being disconnected
    */
   async save(authorisation: Authorisation, grant: Grant, target: ConnectionRow | null): Promise<ConnectionRow> {
     const { workspaceId } = authorisation;
@@ -50,6 +50,7 @@ export class GrantStore {
   private async write(authorisation: Authorisation, grant: Grant, existing: Connection | null): Promise<string> {
     const { workspaceId, integrationId, ownerId } = authorisation;
     if (existing?.status === 'disconnecting') throw disconnecting(existing);
+    if (existing && existing.ownerId !== ownerId) throw otherOwner();
     const id = existing?.id ?? authorisation.id;
     const now = this.clock.now();
     const { profile } = this.catalog.oauth(grant.service);
@@ -69,7 +70,7 @@ export class GrantStore {
       }
       const { generation, status } = existing;
       const { count } = await tx.connection.updateMany({
-        where: { id, generation, status },
+        where: { id, generation, status, ownerId },
         data: {
           ...columns,
           generation: generation + 1,
@@ -97,6 +98,10 @@ async function holdIntegration(tx: Pick<ScopedPrisma, 'integrationUse'>, integra
 
 const movedMeanwhile = (): VaneError =>
   new VaneError('oauth_state_invalid', 'The integration was changed during the authorisation. Start to connect the account again.');
+
+/** Whoever authorised it must not give their tokens to somebody else. */
+export const otherOwner = (): VaneError =>
+  new VaneError('oauth_state_invalid', 'Who may use this connection was changed during the authorisation. Start to connect the account again.');
 
 /** Another row stands for the account: two of one owner would be told apart by nothing. */
 export const connectedAlready = ({ accountLabel }: Grant): VaneError =>

@@ -25,13 +25,15 @@ let uses: ConnectionUses;
 let reapplied: string[];
 let busy: number;
 let asked: number;
+let beforeUses: () => Promise<unknown>;
 let revoked: (string | null)[];
 
 beforeAll(async () => {
   server = await openTokenServer();
   stage = await openStage({ allow: server.host, adapters: registryOf(adapter) });
-  answer(stage, getConnectionUses, () => {
+  answer(stage, getConnectionUses, async () => {
     asked += 1;
+    await beforeUses();
     return uses;
   });
   answer(stage, reapplySubscriptions, ({ connection }) => {
@@ -50,6 +52,7 @@ beforeEach(async () => {
     return json(200, {});
   };
   [uses, reapplied, busy, asked] = [NO_USES, [], 0, 0];
+  beforeUses = () => Promise.resolve();
   integration = (await enterIntegration(stage, adapter.id, server.url)).id;
 });
 
@@ -133,6 +136,16 @@ describe('authorising a connection anew', () => {
     uses = { ...NO_USES, triggerCount: 2, triggers: [trigger('a', ['hooks']), trigger('b', ['boards'])], scopes: ['hooks', 'boards'] };
     server.bend.members = { scope: 'admin' };
     await expect(finish(await reconnecting(before))).resolves.toMatchObject({ outcome: 'connected', connection: { id: before.id, scopes: ['admin'] } });
+  });
+
+  it('is refused for a connection that becomes private to somebody else before the grant is stored', async () => {
+    server.bend.members = { scope: 'hooks more' };
+    const before = await connect(stage, integration, newBrowser());
+    server.bend.members = { scope: 'hooks' };
+    const opened = await reconnecting(before);
+    beforeUses = () => stage.database.prisma.connection.update({ where: { id: before.id }, data: { ownerId: 'usr_other' } });
+    await expect(finish(opened)).rejects.toMatchObject({ code: 'oauth_state_invalid', message: expect.stringContaining('Who may use this connection') });
+    expect(await row(before.id)).toMatchObject({ ownerId: 'usr_other', generation: 1 });
   });
 
   it('is refused for a connection of which somebody is getting rid', async () => {
@@ -256,9 +269,10 @@ describe('another account', () => {
     stage.clock.advance(10 * MINUTES);
     await expect(stage.ask(confirmAuthorisation, held(opened))).rejects.toMatchObject({ code: 'oauth_state_invalid', message: expect.stringContaining('ten minutes') });
     expect((await authorisations()).some(({ grantEnc }) => grantEnc !== null)).toBe(true);
-    await stage.ask(refreshDueTokens, { limit: 10 });
+    await Promise.all(Array.from({ length: 8 }, () => stage.ask(refreshDueTokens, { limit: 10 })));
     expect((await authorisations()).some(({ grantEnc }) => grantEnc !== null)).toBe(false);
-    expect(revoked).toContain(server.tokens.refresh);
+    // Only by who had taken it away from all others.
+    expect(revoked.filter((token) => token === server.tokens.refresh)).toHaveLength(1);
   });
 
   it('that is discarded is ended at the service, and forgotten also where that fails', async () => {

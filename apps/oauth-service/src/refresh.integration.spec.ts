@@ -267,6 +267,19 @@ describe('refreshing ahead', () => {
     expect(await row()).toMatchObject({ generation: 2, status: 'active' });
   });
 
+  it('asks a service that does not answer once, however many connections are due there', async () => {
+    await stage.database.prisma.connection.deleteMany({});
+    for (let index = 0; index < 3; index += 1) {
+      server.tokens.account = `outage-${index}`;
+      await connect(stage, integration, newBrowser());
+    }
+    server.seen.length = 0;
+    server.bend.token = () => ({ status: 503, body: '' });
+    stage.clock.advance(0.86 * HOUR);
+    await expect(stage.ask(refreshDueTokens, { limit: 10 })).resolves.toEqual({ refreshed: 0, failed: 1, more: false });
+    expect(server.refreshes()).toBe(1);
+  });
+
   it('takes no more than it was told, and says that there is more', async () => {
     await stage.database.prisma.connection.deleteMany({});
     for (let index = 0; index < 3; index += 1) {

@@ -71,7 +71,8 @@ export class TokensService {
       for (let group = groups.shift(); group && !late; group = groups.shift()) {
         for (const row of group) {
           late ||= performance.now() >= stopAt;
-          // What limits one connection, or refuses its client, does so to its neighbours too, and may lock us out for asking on.
+          // What limits one connection, refuses its client or does not answer does so to its neighbours too: to ask on may
+          // lock us out, and waiting for one host after the other would hold up everybody else.
           if (late || !(await this.refreshOne(row, counts))) break;
         }
       }
@@ -89,7 +90,7 @@ export class TokensService {
       return true;
     } catch (error) {
       counts.failed += 1;
-      if (error instanceof VaneError) return error.retryAfterMs === undefined && error.code !== 'oauth_exchange_failed';
+      if (error instanceof VaneError) return error.code !== 'service_unavailable' && error.code !== 'oauth_exchange_failed';
       this.report.unexpected({ id, workspaceId }, error);
       return true;
     }

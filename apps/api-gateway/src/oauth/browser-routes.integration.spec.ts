@@ -133,7 +133,7 @@ describe('the start of an authorisation', () => {
 
   test('sets a Secure cookie and asks for https from then on where the API is reached over https', async () => {
     const { headers } = await secure.send('POST', '/oauth/start/the-ticket', { headers: { origin: 'https://vane.example' } });
-    expect(headers.get('set-cookie')).toMatch(/^__Secure-.*; Secure$/);
+    expect(headers.get('set-cookie')).toMatch(/^__Host-.*; Path=\/; .*; Secure$/);
     expect(headers.get('strict-transport-security')).toMatch(/^max-age=/);
   });
 

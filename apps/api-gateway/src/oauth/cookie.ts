@@ -4,11 +4,12 @@ type CookieOptions = { state: string; maxAgeSeconds: number; https: boolean };
 
 /**
  * The cookie that binds an authorisation to the browser that opened its start URL. Every authorisation has its own, named
- * after its state, so that two in one browser do not end each other. `__Secure-` keeps it from being set over plain http
- * (https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.1).
+ * after its state, so that two in one browser do not end each other. `__Host-`, which asks for the path `/`, keeps it from
+ * being set over plain http, and by other hosts of the domain
+ * (https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2).
  */
 export const cookieName = ({ state, https }: Pick<CookieOptions, 'state' | 'https'>): string =>
-  `${https ? '__Secure-' : ''}vane_oauth_${createHash('sha256').update(state).digest('hex').slice(0, 16)}`;
+  `${https ? '__Host-' : ''}vane_oauth_${createHash('sha256').update(state).digest('hex').slice(0, 16)}`;
 
 /**
  * The Set-Cookie header (RFC 6265). Lax, because the callback is a navigation that comes from the service's site, which
@@ -17,7 +18,7 @@ export const cookieName = ({ state, https }: Pick<CookieOptions, 'state' | 'http
 export const setCookie = (value: string, { state, maxAgeSeconds, https }: CookieOptions): string =>
   [
     `${cookieName({ state, https })}=${encodeURIComponent(value)}`,
-    'Path=/oauth',
+    `Path=${https ? '/' : '/oauth'}`,
     `Max-Age=${maxAgeSeconds}`,
     'HttpOnly',
     'SameSite=Lax',

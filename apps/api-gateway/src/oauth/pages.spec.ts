@@ -35,7 +35,7 @@ describe('the cookie of the browser', () => {
   test('comes back as it was set', () => {
     const value = 'a=b; c, "d"\n';
     const header = setCookie(value, { state, maxAgeSeconds: 60, https: true });
-    expect(header).toMatch(/^__Secure-vane_oauth_[0-9a-f]{16}=[^;,\s"]+; Path=\/oauth; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/);
+    expect(header).toMatch(/^__Host-vane_oauth_[0-9a-f]{16}=[^;,\s"]+; Path=\/; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/);
     expect(readCookie(`x=1; ${header.split(';', 1)[0]!}; y=2`, cookieName({ state, https: true }))).toBe(value);
   });
 
