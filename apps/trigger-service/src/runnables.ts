@@ -18,7 +18,7 @@ export class Runnables {
 
   async create(input: InputOf<typeof createRunnable>, call: CallContext): Promise<OutputOf<typeof createRunnable>> {
     this.checkTarget(input.spec);
-    const creationKey = creationKeyOf(call, input);
+    const creationKey = await creationKeyOf(call, input);
     const repeated = await this.findCreated(input.workspace, creationKey);
     if (repeated) return { ...viewRunnable(repeated), secret: null };
     const now = this.clock.now();

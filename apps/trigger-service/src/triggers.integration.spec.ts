@@ -8,6 +8,7 @@ import { Bus, createLogger, deliveryStream, startApp, SystemClock, type NatsConn
 import { createTestDatabase, expectNoSecretsUnder, type TestDatabase } from '@vane/testing';
 import { AppModule } from './app.module.js';
 import { readTriggerSettings } from './config.js';
+import { creationKeyOf } from './creation-key.js';
 
 const prefix = `spec_${randomBytes(5).toString('hex')}`;
 const natsUrl = process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222';
@@ -62,6 +63,18 @@ describe('a call that is delivered twice', () => {
     expect(again.id).toBe(trigger.id);
     expect(trigger.secret).toMatch(/^whsec_/);
     expect(again.secret).toBeNull();
+  });
+
+  it('is known by a hash that a given secret cannot be tried against, and not when the secret is another', async () => {
+    const { id } = await script();
+    const input = (secret: string) => ({ workspace, name: 't', service: 'generic-webhook', type: 'webhook', config: { scheme: 'shared-secret', header: 'x-secret' }, runnableId: id, secret });
+    const secrets = ['a-secret-of-the-sender', 'another-secret-of-the-sender'];
+    const [first, again, other] = await Promise.all([secrets[0]!, secrets[0]!, secrets[1]!].map((secret) => bus.ask(contracts.createTrigger, input(secret), call('s'))));
+    expect([again!.id === first!.id, other!.id === first!.id]).toEqual([true, false]);
+    const { creationKey } = await database.forWorkspace(workspace).trigger.findFirstOrThrow({ where: { id: first!.id } });
+    const parsed = contracts.createTrigger.input.parse(input(secrets[0]!));
+    expect(creationKey).toMatch(/^tok_spec\/s\//);
+    expect(creationKey).not.toBe(await creationKeyOf(call('s'), parsed));
   });
 
   it('creates one trigger also when both arrive at once', async () => {

@@ -42,7 +42,7 @@ export class Triggers {
   ) {}
 
   async create(input: CreateInput, call: CallContext): Promise<OutputOf<typeof createTrigger>> {
-    const creationKey = creationKeyOf(call, input);
+    const creationKey = await creationKeyOf(call, input, (hash) => this.feeds.digest(hash, input.workspace));
     const repeated = await this.findCreated(input.workspace, creationKey);
     if (repeated) return { ...this.views.trigger(repeated), secret: null };
     const id = newId('trigger', this.clock.now());

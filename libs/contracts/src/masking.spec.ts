@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { OPERATIONS } from './index.js';
-import { definitionOf, isSecret, maskInput, maskOutput, maskSecrets } from './masking.js';
+import { definitionOf, holdsSecret, isSecret, maskInput, maskOutput, maskSecrets } from './masking.js';
 import { defineOperation } from './operation.js';
 import { json, secretText, shownSecret, text, webUrl } from './scalars.js';
 
@@ -53,6 +53,13 @@ describe('every operation', () => {
       return LOOKS_SECRET.test(name) && !name.endsWith('At') && isText(schema) && !isMarked(schema) && !revealed && !NONE.some(([end]) => end.test(at));
     });
     expect([...new Set(unmarked.map(({ at }) => at))]).toEqual([]);
+  });
+
+  it('is known to take a secret when one of its members is one', () => {
+    for (const operation of OPERATIONS) {
+      expect([operation.name, holdsSecret(operation.input)]).toEqual([operation.name, members(operation.input, '', '').some(({ schema }) => isSecret(schema))]);
+    }
+    expect(OPERATIONS.filter(({ input }) => holdsSecret(input)).map(({ name }) => name)).toEqual(expect.arrayContaining(['secrets.put', 'triggers.create']));
   });
 
   it('has what the list of exceptions names', () => {

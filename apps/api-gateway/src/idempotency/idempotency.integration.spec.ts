@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createRunnable, pauseTrigger, updateRunnable, VaneError } from '@vane/contracts';
+import { randomBytes } from 'node:crypto';
+import { createRunnable, pauseTrigger, putSecret, updateRunnable, VaneError } from '@vane/contracts';
+import { parseKeyRing, Vault } from '@vane/db';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import type { RestOperation } from '../http/input.js';
 import { fingerprintOf } from './once.js';
@@ -14,7 +16,8 @@ let keys = 0;
 beforeAll(async () => {
   gateway = await startTestGateway();
   editor = await gateway.addToken(gateway.workspace, 'editor');
-  store = new IdempotencyStore(gateway.database, gateway.clock);
+  const vault = new Vault({ database: gateway.database, ring: 'access', keys: parseKeyRing(`k1:${randomBytes(32).toString('base64')}`), clock: gateway.clock });
+  store = new IdempotencyStore(gateway.database, gateway.clock, vault);
 });
 afterAll(() => gateway?.stop());
 beforeEach(() => {
@@ -52,6 +55,19 @@ describe('a repeated key', () => {
     await create(newKey());
     const rows = await gateway.database.prisma.idempotencyKey.findMany();
     expect(JSON.stringify(rows)).not.toContain('whsec_once');
+  });
+
+  test('leaves nothing that a secret in the request could be tried against', async () => {
+    gateway.responders.answer(putSecret, () => ({ name: 'PIN', updatedAt: gateway.clock.now().toISOString() }));
+    const key = newKey();
+    const put = (value: string) =>
+      gateway.send('PUT', `/api/v1/workspaces/${gateway.workspace}/secrets/PIN`, { token: editor.token, body: { value }, headers: { 'idempotency-key': key } });
+    expect((await put('0815')).status).toBe(200);
+    const { fingerprint } = await gateway.database.prisma.idempotencyKey.findFirstOrThrow({ where: { key } });
+    const input = { workspace: gateway.workspace, name: 'PIN', value: '0815' };
+    expect(fingerprint).not.toBe(fingerprintOf(putSecret as unknown as RestOperation, input));
+    expect(replayed(await put('0815'))).toBe('true');
+    expect(await put('4711')).toMatchObject({ status: 409, json: { code: 'idempotency_mismatch' } });
   });
 
   test('is the same request whatever the order of its members', async () => {
