@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { getConnectionUses, postNotification, systemCall, type ConnectionUses } from '@vane/contracts';
 import { Database, type Connection } from '@vane/db';
-import { Bus, Logger } from '@vane/runtime';
+import { Bus, Clock, Logger } from '@vane/runtime';
+import { isTroubled } from './grant-health.js';
 import { PublicUrls } from './public-urls.js';
 import { ServiceCatalog } from './service-catalog.js';
 
@@ -11,6 +12,9 @@ const NAMED = 20;
 const PARALLEL = 4;
 /** After this no other is begun, so that who asked for it has time for the rest of its work when others answer slowly. */
 const TELL_MS = 10_000;
+/** People are told of a token that has been over for so long, when so many refreshes have failed: shorter troubles pass by themselves. */
+const EXPIRED_MS = 15 * 60_000;
+const EXPIRED_TRIES = 4;
 
 /**
  * Tells the people of a workspace, once each time, that a connection needs a person or works again, and what that means for
@@ -24,10 +28,15 @@ export class ConnectionNotices {
     private readonly bus: Bus,
     private readonly urls: PublicUrls,
     private readonly logger: Logger,
+    private readonly clock: Clock,
   ) {}
 
   /** Tells what is owed, longest owed first. Never rejects: what cannot be told now stays owed. */
   async tellDue(limit: number): Promise<void> {
+    await this.database.prisma.connection.updateMany({
+      where: { status: 'active', reasonCode: 'service_unavailable', refreshFailures: { gte: EXPIRED_TRIES }, expiresAt: { lte: this.clock.in(-EXPIRED_MS) } },
+      data: { reasonCode: 'token_expired', noticeDue: true },
+    });
     const due = await this.database.prisma.connection.findMany({ where: { noticeDue: true }, orderBy: { statusSince: 'asc' }, take: limit });
     const stopAt = performance.now() + TELL_MS;
     const work = async () => {
@@ -47,11 +56,11 @@ export class ConnectionNotices {
   }
 
   private async attempt(row: Connection): Promise<void> {
-    const { id, workspaceId, status, statusSince } = row;
+    const { id, workspaceId, status, statusSince, reasonCode } = row;
     try {
       // Who disconnects an account knows that it is gone.
       if (status !== 'disconnecting') await this.post(row);
-      await this.database.forWorkspace(workspaceId).connection.updateMany({ where: { id, statusSince }, data: { noticeDue: false } });
+      await this.database.forWorkspace(workspaceId).connection.updateMany({ where: { id, statusSince, reasonCode }, data: { noticeDue: false } });
     } catch (error) {
       this.logger.warn({ err: error, connectionId: id, workspaceId }, 'notice of a connection is told later');
     }
@@ -62,13 +71,17 @@ export class ConnectionNotices {
     const call = systemCall('oauth-service', randomUUID());
     const uses = await this.bus.ask(getConnectionUses, { workspace, connection: id }, call);
     const since = statusSince.toISOString();
-    const said = row.status === 'active' ? worksAgain(row, uses, this.label(service)) : needsPerson(row, uses, this.label(service), this.urls);
+    const troubled = isTroubled(row);
+    const say = troubled ? unusable : row.status === 'active' ? worksAgain : needsPerson;
+    const said = say(row, uses, this.label(service), this.urls);
+    // Of each trouble once for every token that cannot be renewed.
+    const occasion = troubled ? `${reasonCode}:${row.generation}` : since;
     const facts = {
       connectionId: id, service, account: accountLabel, since, reasonCode,
       triggers: uses.triggers.map((trigger) => ({ id: trigger.id, name: trigger.name })), triggerCount: uses.triggerCount, heldRuns: uses.heldRuns,
     };
     const link = this.urls.connectionPage(workspace, id);
-    await this.bus.ask(postNotification, { workspace, ...said, dedupeKey: `connection:${id}:${since}`, link, facts }, call);
+    await this.bus.ask(postNotification, { workspace, ...said, dedupeKey: `connection:${id}:${occasion}`, link, facts }, call);
   }
 
   private label(service: string): string {
@@ -87,6 +100,21 @@ function needsPerson(row: Connection, uses: ConnectionUses, label: string, urls:
       `Since ${row.statusSince.toISOString()} Vane cannot work at ${label} as ${row.accountLabel}, and makes no more calls there as this account. ${reason}`,
       uses.triggerCount === 0 ? 'No trigger uses it.' : `${counted(uses.triggerCount, 'trigger is', 'triggers are')} held: ${names(uses)}. ${kept}`,
       `To connect the account again, open ${urls.connectionPage(row.workspaceId, row.id)} or call POST ${urls.reconnect(row.workspaceId, row.id)} and open the URL that it answers with.`,
+    ].join('\n\n').slice(0, 4_000),
+  };
+}
+
+/** Its grant may live, but it gets no new token. */
+function unusable(row: Connection, uses: ConnectionUses, label: string, urls: PublicUrls) {
+  const until = row.expiresAt === null ? 'Its access token stays until the service refuses it.' : `Its access token ends, or ended, at ${row.expiresAt.toISOString()}; without a new one every call fails.`;
+  return {
+    kind: 'connection.unusable',
+    severity: 'critical' as const,
+    title: `The connection to ${label} as ${row.accountLabel} gets no new token`.slice(0, 200),
+    text: [
+      `Vane cannot renew the access to ${label} as ${row.accountLabel}, and goes on trying. ${row.reason ?? ''}`.trim(),
+      `${until} ${uses.triggerCount === 0 ? 'No trigger uses it.' : `${counted(uses.triggerCount, 'trigger uses', 'triggers use')} it: ${names(uses)}.`}`,
+      `The connection: ${urls.connectionPage(row.workspaceId, row.id)}`,
     ].join('\n\n').slice(0, 4_000),
   };
 }

@@ -4,7 +4,7 @@ import { VaneError } from '@vane/contracts';
 import { Database, Vault, type Connection, type Integration } from '@vane/db';
 import type { OAuthProfile } from '@vane/kit';
 import { Clock } from '@vane/runtime';
-import { endedGrant, GRANT_ENDS, revived, unauthorised, type GrantEnd } from './grant-health.js';
+import { endedGrant, GRANT_ENDS, revived, TOLD_TROUBLES, unauthorised, type GrantEnd, type RefreshTrouble } from './grant-health.js';
 import type { IssuedTokens } from './oauth-party.js';
 import { RefreshTimes } from './refresh-times.js';
 
@@ -106,20 +106,30 @@ export class ConnectionStore {
       generation: row.generation + 1,
     };
     return this.database.forWorkspace(row.workspaceId).$transaction(async (tx) => {
-      const saved = await tx.connection.updateMany({ where: { id: row.id, generation: row.generation }, data: columns });
+      const same = { id: row.id, generation: row.generation };
+      const told = { OR: [{ status: 'auth_required' }, { status: 'active', reasonCode: { in: [...TOLD_TROUBLES] } }] };
+      const { count } = await tx.connection.updateMany({ where: { ...same, ...told }, data: revived(now) });
+      const saved = await tx.connection.updateMany({ where: same, data: columns });
       if (saved.count === 0) return undefined;
-      const { count } = await tx.connection.updateMany({ where: { id: row.id, status: 'auth_required' }, data: revived(now) });
       return count === 1 ? 'revived' : 'saved';
     });
   }
 
   /**
-   * Ends a refresh that brought no token, and says when the next may start. `intentAt` stays set as long as the service
+   * Ends a refresh that brought no token, and says why, and when the next may start. People are told of a refused client at once. `intentAt` stays set as long as the service
    * may have acted on a request whose answer is lost.
    */
-  async saveFailure(row: Connection, lease: Lease, failure: { retryAt: Date; uncertain: boolean }): Promise<void> {
-    await this.database.forWorkspace(row.workspaceId).connection.updateMany({
-      where: { id: row.id, generation: row.generation, leaseOwner: lease.owner },
+  async saveFailure(row: Connection, lease: Lease, failure: { retryAt: Date; uncertain: boolean; trouble: RefreshTrouble }): Promise<void> {
+    const { connection } = this.database.forWorkspace(row.workspaceId);
+    const { code, reason } = failure.trouble;
+    const held = { id: row.id, generation: row.generation, leaseOwner: lease.owner };
+    const untold = { OR: [{ reasonCode: null }, { reasonCode: { notIn: code === 'client_refused' ? [code] : [...TOLD_TROUBLES] } }] };
+    await connection.updateMany({
+      where: { ...held, status: 'active', ...untold },
+      data: { reasonCode: code, reason, ...(code === 'client_refused' ? { noticeDue: true } : {}) },
+    });
+    await connection.updateMany({
+      where: held,
       data: {
         leaseOwner: null,
         leaseUntil: null,

@@ -235,6 +235,49 @@ describe('the people of the workspace', () => {
   });
 });
 
+describe('a connection that gets no new token', () => {
+  const round = () => stage.ask(refreshDueTokens, { limit: 10 });
+  const refused = json(401, { error: 'invalid_client', error_description: 'Client authentication failed' });
+  const kinds = () => posted.map(({ kind }) => kind);
+
+  it('because the client is refused says so to callers and readers, and to people once, and that it works again', async () => {
+    server.bend.token = () => refused;
+    stage.clock.advance(HOUR);
+    await expect(token()).rejects.toMatchObject({ code: 'oauth_exchange_failed' });
+    await expect(token()).rejects.toMatchObject({ code: 'service_unavailable', message: expect.stringContaining('Client authentication failed') });
+    expect(await view()).toMatchObject({ status: 'active', reasonCode: 'client_refused', reason: expect.stringContaining('client secret') });
+    for (let time = 0; time < 3; time += 1) {
+      await Promise.all([round(), round()]);
+      stage.clock.advance(HOUR);
+    }
+    expect(posted).toEqual([expect.objectContaining({ kind: 'connection.unusable', severity: 'critical', text: expect.stringContaining('Client authentication failed') })]);
+    delete server.bend.token;
+    await token();
+    expect(await view()).toMatchObject({ status: 'active', reasonCode: null, reason: null });
+    await until(() => posted.length === 2, 'the second notification');
+    expect(kinds()).toEqual(['connection.unusable', 'connection.active']);
+  });
+
+  it('because the service is away is told of when its token has been over for a while, not before', async () => {
+    server.bend.token = () => ({ status: 503, body: '' });
+    stage.clock.advance(HOUR);
+    for (let time = 0; time < 5; time += 1) {
+      await round();
+      expect(await view()).toMatchObject({ status: 'active', reasonCode: 'service_unavailable', reason: expect.stringContaining('refreshed again later') });
+      stage.clock.advance(2 * MINUTE);
+    }
+    expect(posted).toEqual([]);
+    stage.clock.advance(6 * MINUTE);
+    for (let time = 0; time < 3; time += 1) await round();
+    expect(kinds()).toEqual(['connection.unusable']);
+    expect(await view()).toMatchObject({ status: 'active', reasonCode: 'token_expired' });
+    delete server.bend.token;
+    await connect(stage, integration, newBrowser());
+    await until(() => posted.length === 2, 'the second notification');
+    expect(kinds()).toEqual(['connection.unusable', 'connection.active']);
+  });
+});
+
 describe('a token endpoint in trouble', () => {
   it('that limits our address is left alone by all connections there', async () => {
     await use(strict.id);

@@ -13,6 +13,19 @@ export const GRANT_ENDS = ['dead_grant', 'maybe_lost', 'token_rejected', 'no_ref
 /** A typed code, and a sentence with the service's own words in it. */
 export type GrantEnd = { code: (typeof GRANT_ENDS)[number]; reason: string };
 
+/**
+ * Why an active connection got no new token at its last refresh. `service_unavailable`: it may get one by itself;
+ * `client_refused`: not before the integration is corrected; `token_expired`: its token has been over for a while.
+ */
+export type RefreshTrouble = { code: 'service_unavailable' | 'client_refused'; reason: string };
+
+/** Those of which people are told. */
+export const TOLD_TROUBLES = ['client_refused', 'token_expired'] as const;
+
+/** An active connection that people are, or have been, told not to work. */
+export const isTroubled = ({ status, reasonCode }: Pick<Connection, 'status' | 'reasonCode'>): boolean =>
+  status === 'active' && (TOLD_TROUBLES as readonly (string | null)[]).includes(reasonCode);
+
 /** Whether its tokens must not be used any more. A connection that is being removed keeps that state and has a code beside it. */
 export function isDead({ status, reasonCode }: Pick<Connection, 'status' | 'reasonCode'>): boolean {
   return status === 'auth_required' || (GRANT_ENDS as readonly (string | null)[]).includes(reasonCode);

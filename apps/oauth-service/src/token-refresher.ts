@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { connectionChanged } from '@vane/contracts';
+import { connectionChanged, VaneError } from '@vane/contracts';
 import { Bus, Clock, Logger, Metrics } from '@vane/runtime';
 import type { Counter } from 'prom-client';
 import { ConnectionNotices } from './connection-notices.js';
@@ -116,7 +116,8 @@ export class TokenRefresher {
     try {
       return { party: await this.integrations.party(row.integration), refreshToken: await this.store.refreshToken(row) };
     } catch (error) {
-      await this.store.saveFailure(row, lease, { retryAt: this.clock.in(5 * MINUTE), uncertain: false });
+      const reason = error instanceof VaneError ? error.message : 'Vane could not read the stored tokens, or the secret of the integration.';
+      await this.store.saveFailure(row, lease, { retryAt: this.clock.in(5 * MINUTE), uncertain: false, trouble: { code: 'service_unavailable', reason } });
       throw error;
     }
   }
@@ -140,19 +141,22 @@ export class TokenRefresher {
   private async failed(refresh: { row: ConnectionRow; lease: Lease; party: OAuthParty }, error: unknown): Promise<RefreshOutcome> {
     const { row, lease, party } = refresh;
     if (!(error instanceof TokenFailure)) {
-      await this.store.saveFailure(row, lease, { retryAt: this.clock.in(MINUTE), uncertain: true });
+      const trouble = { code: 'service_unavailable' as const, reason: 'A refresh of its token failed unexpectedly.' };
+      await this.store.saveFailure(row, lease, { retryAt: this.clock.in(MINUTE), uncertain: true, trouble });
       throw error;
     }
     const { errorCode, uncertain = false } = error.details;
     if (errorCode !== undefined && party.profile.deadGrantCodes.includes(errorCode)) return this.dead(refresh, error);
     const retryAt = this.clock.in(pauseMs(error, row.refreshFailures));
-    await this.store.saveFailure(row, lease, { retryAt, uncertain });
-    this.report.outcome(row, error.kind);
-    throw error.toVaneError(
+    const failure = error.toVaneError(
       error.kind === 'refused'
         ? 'Check the client id, the client secret and the hosts of the integration.'
         : 'The connection keeps its token and is refreshed again later.',
     );
+    const code = error.kind === 'refused' ? 'client_refused' : 'service_unavailable';
+    await this.store.saveFailure(row, lease, { retryAt, uncertain, trouble: { code, reason: failure.message } });
+    this.report.outcome(row, error.kind);
+    throw failure;
   }
 
   private async dead({ row, lease, party }: { row: ConnectionRow; lease: Lease; party: OAuthParty }, error: TokenFailure): Promise<RefreshOutcome> {
