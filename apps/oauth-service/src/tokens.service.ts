@@ -132,7 +132,7 @@ export class TokensService {
     const { label } = this.catalog.oauth(row.service).adapter;
     const retryAfterMs = until.getTime() - this.clock.now().getTime();
     const failures = row.refreshFailures === 1 ? 'The last refresh of its token' : `The last ${row.refreshFailures} refreshes of its token`;
-    const message = `The connection to ${label} cannot be used just now. ${failures} failed; the next follows in ${Math.ceil(retryAfterMs / 1000)} s.`;
+    const message = `The connection to ${label} cannot be used just now. ${row.reason === null ? '' : `${row.reason} `}${failures} failed; the next follows in ${Math.ceil(retryAfterMs / 1000)} s.`;
     return new VaneError('service_unavailable', message, { retryAfterMs });
   }
 
