@@ -7,6 +7,7 @@ import { Authoriser } from './access/authoriser.js';
 import { Recorder } from './audit/recorder.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
 import { GuessLimits } from './access/guess-limits.js';
+import { mayConnect } from './access/rights.js';
 import { SessionCookie } from './access/session-cookie.js';
 import { Sessions } from './access/sessions.js';
 import type { GatewaySettings } from './config.js';
@@ -21,6 +22,7 @@ import { IdentityLinks } from './oidc/identity-links.js';
 import { IdentityProvider } from './oidc/identity-provider.js';
 import { addOidcRoutes } from './oidc/routes.js';
 import { openApiDocument } from './openapi/document.js';
+import { whileReachable } from './reachable.js';
 
 /** Starts the gateway and resolves once it listens. `clock` is for tests and simulations. */
 export function startGateway(settings: GatewaySettings, clock?: Clock): Promise<NestFastifyApplication> {
@@ -45,7 +47,15 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
   addUnknownRoutes(fastify, gate);
   await fastify.register(async (scope) => {
     addGate(scope, gate);
-    await addBrowserRoutes(scope, { bus, logger, recorder: app.get(Recorder), https, origin: new URL(settings.VANE_API_URL).origin, identify: (request) => app.get(Authenticator).identify(request) });
+    await addBrowserRoutes(scope, {
+      bus,
+      logger,
+      recorder: app.get(Recorder),
+      https,
+      origin: new URL(settings.VANE_API_URL).origin,
+      identify: (request) => app.get(Authenticator).identify(request),
+      mayConnect: (actor, workspaceId) => whileReachable(mayConnect(app.get(Database), actor, workspaceId, app.get(Clock).now())),
+    });
     addOpenApiRoute(scope);
     const provider = app.get<IdentityProvider | null>(IdentityProvider);
     if (provider) {

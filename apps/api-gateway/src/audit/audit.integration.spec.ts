@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
-  attributeAuthorisation, createIntegration, createRunnable, createTrigger, deleteTrigger, finishAuthorisation, getIntegration, getTrigger, updateIntegration,
+  attributeAuthorisation, confirmAuthorisation, createIntegration, createRunnable, createTrigger, deleteTrigger, discardAuthorisation, finishAuthorisation, getConnection,
+  getIntegration, getTrigger, moveTriggers, updateIntegration,
   updateTrigger, VaneError, type AuditEntryView,
 } from '@vane/contracts';
 import { firstIdAt, newId } from '@vane/db';
 import { Passwords } from '../access/passwords.js';
+import { addPerson, type Person } from '../fixtures/people.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import { AuditTrail } from './audit-trail.js';
 
@@ -107,6 +109,21 @@ describe('a mutation', () => {
     expect(await entries()).toMatchObject([{ outcome: 'precondition_failed', status: 409, before: { name: 'old' }, after: null }]);
   });
 
+  test('is recorded without the credentials in a URL, also when it is refused', async () => {
+    const make = async (target: string, kind = 'webhook') => (await send('POST', '/notification-channels', { kind, target })).status;
+    expect(await make('https://127.0.0.1/in?token=hush')).toBe(201);
+    expect(await make('https://ann:hush@127.0.0.1/in?token=hush')).toBe(422);
+    expect(await make('https://ann:hush@ho st/in?token=hush')).toBe(422);
+    expect(await make('https://ann:hush@127.0.0.1/in', 'email')).toBe(422);
+    expect(await entries()).toMatchObject([
+      { status: 422, input: { target: 'https://***@127.0.0.1/in' } },
+      { status: 422, input: { target: '***' } },
+      { status: 422, input: { target: 'https://***@127.0.0.1/in?***' } },
+      { status: 201, input: { target: 'https://127.0.0.1/in?***' }, after: { target: 'https://127.0.0.1/in?***' } },
+    ]);
+    expect(JSON.stringify(await gateway.database.prisma.auditEntry.findMany())).not.toContain('hush');
+  });
+
   test('for which the role is too weak is recorded, and never reached its owner', async () => {
     const operator = await gateway.addToken(base.split('/').at(-1)!, 'operator');
     const reply = await gateway.send('PATCH', `${base}/triggers/trg_1`, { token: operator.token, body: { name: 'hush' } });
@@ -144,6 +161,14 @@ describe('a mutation', () => {
     } finally {
       await gateway.database.pool.query('ALTER TABLE away RENAME TO audit_entry');
     }
+  });
+
+  test('whose reply says more than the object is recorded with the reply', async () => {
+    const moved = { moved: ['trg_1'], failed: [{ id: 'trg_2', message: 'no' }], remaining: 0 };
+    gateway.responders.answer(getConnection, () => ({ id: 'con_1', accountLabel: 'Ann' }));
+    gateway.responders.answer(moveTriggers, () => moved);
+    expect((await send('POST', '/connections/con_1/move-triggers', { to: 'con_2' })).status).toBe(200);
+    expect(await entries()).toMatchObject([{ targetId: 'con_1', before: { accountLabel: 'Ann' }, after: { accountLabel: 'Ann', reply: moved } }]);
   });
 
   test('that is repeated with its idempotency key is recorded once', async () => {
@@ -197,7 +222,11 @@ describe('a mutation', () => {
 });
 
 describe('a connected account', () => {
-  const asker = () => ({ workspaceId: base.split('/').at(-1), actorId: 'usr_1', actorLabel: 'ann@example.com', connectionId: null });
+  let ann: Person;
+  beforeEach(async () => {
+    ann = await addPerson(gateway, { roles: { [base.split('/').at(-1)!]: 'editor' } });
+  });
+  const asker = () => ({ workspaceId: base.split('/').at(-1), actorId: ann.id, actorLabel: ann.email, connectionId: null });
   const connection = {
     id: newId('connection', new Date(0)), service: 'some-service', integrationId: newId('integration', new Date(0)), name: null, accountId: '7', accountLabel: 'Ann',
     private: false, ownerId: null, usable: true, scopes: [], status: 'active', statusSince: '2026-01-01T00:00:00Z', reasonCode: null, reason: null, expiresAt: null,
@@ -213,11 +242,25 @@ describe('a connected account', () => {
       return { outcome: 'connected', connection };
     });
     expect((await comeBack()).status).toBe(200);
-    const entry = { actorKind: 'user', actorId: 'usr_1', userId: 'usr_1', actorLabel: 'ann@example.com', operation: 'authorisations.finish', input: null };
+    const entry = { actorKind: 'user', actorId: ann.id, userId: ann.id, actorLabel: ann.email, operation: 'authorisations.finish', input: null };
     expect(during).toMatchObject([{ ...entry, outcome: 'unknown', targetId: null }]);
     expect(await entries()).toMatchObject([{ ...entry, outcome: 'ok', status: 200, targetId: connection.id, after: { outcome: 'connected', connection: { accountLabel: 'Ann' } } }]);
     expect(JSON.stringify(await entries())).not.toContain('hush');
   });
+
+  test.each([['confirm', confirmAuthorisation, connection], ['discard', discardAuthorisation, { ok: true }]] as const)(
+    'that differs is recorded with the connection as it was (%s)',
+    async (decision, operation, answer) => {
+      gateway.responders.answer(attributeAuthorisation, () => ({ ...asker(), connectionId: connection.id }));
+      gateway.responders.answer(getConnection, () => ({ ...connection, accountLabel: 'Before', undeclared: 'hush' }));
+      gateway.responders.answer(operation, () => answer);
+      expect((await gateway.send('POST', `/oauth/${decision}`, { body: { state: 'known' } })).status).toBe(200);
+      expect(await entries()).toMatchObject([
+        { operation: operation.name, outcome: 'ok', targetId: connection.id, before: { accountLabel: 'Before' }, after: decision === 'confirm' ? { accountLabel: 'Ann' } : { ok: true } },
+      ]);
+      expect(JSON.stringify(await entries())).not.toContain('hush');
+    },
+  );
 
   test('that is refused is recorded with the error, and one that nobody asked for is not', async () => {
     gateway.responders.answer(finishAuthorisation, () => {

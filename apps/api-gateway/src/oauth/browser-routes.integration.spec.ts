@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { attributeAuthorisation, confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, startAuthorisation, VaneError } from '@vane/contracts';
+import { newId } from '@vane/db';
 import { addPerson, type Person } from '../fixtures/people.js';
 import { startTestGateway, type TestGateway } from '../fixtures/test-gateway.js';
 import { cookieName } from './cookie.js';
@@ -261,5 +262,53 @@ describe('a grant that differs', () => {
     gateway.responders.answer(confirmAuthorisation, refuse('unavailable'));
     const reply = await gateway.send('POST', '/oauth/confirm', { headers: form, body: 'state=c%3Fd' });
     expect([reply.status, reply.headers.get('set-cookie')]).toEqual([503, null]);
+  });
+});
+
+describe('what a browser brings back for somebody whose rights were taken away', () => {
+  const confirmBy = { cookie: `${cookieName({ state: 'abc', https: false })}=own`, accept: 'application/json' };
+  const comeBack = () => gateway.send('GET', '/oauth/callback?code=a&state=abc', { headers: confirmBy });
+  const confirmIt = () => gateway.send('POST', '/oauth/confirm', { headers: confirmBy, body: { state: 'abc' } });
+  const askedBy = (actorId: string) =>
+    gateway.responders.answer(attributeAuthorisation, () => ({ workspaceId: gateway.workspace, actorId, actorLabel: 'ann', connectionId: null }));
+  const statuses = async () => [(await comeBack()).status, (await confirmIt()).status];
+  const user = (method: string, path: string, body?: unknown) =>
+    gateway.send(method, `/api/v1${path}`, { token: gateway.superadmin, headers: { 'if-match': '"1"' }, ...(body === undefined ? {} : { body }) });
+
+  beforeEach(() => gateway.responders.answer(confirmAuthorisation, () => connection));
+
+  test.each([
+    ['removed from the workspace', (id: string) => user('DELETE', `/workspaces/${gateway.workspace}/members/${id}`)],
+    ['made an operator', (id: string) => user('PATCH', `/workspaces/${gateway.workspace}/members/${id}`, { role: 'operator' })],
+    ['disabled', (id: string) => user('POST', `/users/${id}/disable`)],
+  ])('is refused once the person was %s', async (_what, takeAway) => {
+    const { id } = await addPerson(gateway, { roles: { [gateway.workspace]: 'editor' } });
+    askedBy(id);
+    expect(await statuses()).toEqual([200, 200]);
+    expect((await takeAway(id)).status).toBe(200);
+    gateway.responders.asked.length = 0;
+    expect(await statuses()).toEqual([403, 403]);
+    expect(new Set(gateway.responders.asked.map(({ operation }) => operation))).toEqual(new Set([attributeAuthorisation.name]));
+    const [entry] = await gateway.database.prisma.auditEntry.findMany({ where: { actorId: id }, orderBy: { id: 'desc' } });
+    expect(entry).toMatchObject({ operation: confirmAuthorisation.name, outcome: 'forbidden' });
+  });
+
+  test('is refused once the token was revoked, and for nobody that is known', async () => {
+    const token = await gateway.addToken(gateway.workspace, 'editor');
+    askedBy(token.id);
+    expect(await statuses()).toEqual([200, 200]);
+    expect((await user('DELETE', `/workspaces/${gateway.workspace}/tokens/${token.id}`)).status).toBe(200);
+    expect(await statuses()).toEqual([403, 403]);
+    askedBy(newId('user', gateway.clock.now()));
+    expect(await statuses()).toEqual([403, 403]);
+  });
+
+  test('is taken for superadmins, and for a token of the instance', async () => {
+    const { id } = await addPerson(gateway, { superadmin: true });
+    const token = await gateway.addToken(null, 'superadmin');
+    for (const actor of [id, token.id]) {
+      askedBy(actor);
+      expect(await statuses()).toEqual([200, 200]);
+    }
   });
 });

@@ -1,5 +1,6 @@
 import {
-  attributeAuthorisation, confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, ID_KINDS, startAuthorisation, VaneError,
+  attributeAuthorisation, confirmAuthorisation, describeAuthorisation, discardAuthorisation, finishAuthorisation, getConnection, ID_KINDS, maskOutput, startAuthorisation, systemCall,
+  VaneError,
   type Actor, type CallContext, type ConnectionView, type GrantFinding, type Operation, type OutputOf,
 } from '@vane/contracts';
 import { parseInput, type Bus, type Logger } from '@vane/runtime';
@@ -15,13 +16,19 @@ import { fieldOf, readForms, requireOwnPage } from './forms.js';
 import { differencePage, discardedPage, errorPage, startPage, successPage, wantsJson } from './pages.js';
 import { sendForm, sendPage } from './replies.js';
 
-/** `origin`: of the gateway as browsers see it. `identify` tells who is signed in in the browser; null when nobody is. */
+/**
+ * `origin`: of the gateway as browsers see it. `identify` tells who is signed in in the browser; null when nobody is.
+ * `mayConnect`: whether somebody could start to connect an account in a workspace at this moment.
+ */
 export type BrowserDependencies = {
   bus: Bus; logger: Logger; recorder: Recorder; https: boolean; origin: string; identify: (request: Presented) => Promise<Identity | null>;
+  mayConnect: (actor: Actor, workspaceId: string) => Promise<boolean>;
 };
 
 type Exchange = { request: FastifyRequest; reply: FastifyReply };
 type Work = (exchange: Exchange, dependencies: BrowserDependencies) => Promise<FastifyReply>;
+/** Longest wait for a view that is only wanted for the record. */
+const READ_MS = 5_000;
 /** Which authorisation a request belongs to; null when it does not say. */
 type StateOf = (request: FastifyRequest) => string | null;
 
@@ -96,10 +103,11 @@ const confirm: Work = async ({ request, reply }, dependencies) => {
   return sendConnected({ request, reply }, connection, state, https);
 };
 
-const discard: Work = async ({ request, reply }, { bus, https, origin }) => {
+const discard: Work = async ({ request, reply }, dependencies) => {
+  const { https, origin } = dependencies;
   requireOwnPage(request, origin);
   const state = stateInBody(request);
-  const done = await ask(bus, discardAuthorisation, { state: state ?? '', browserToken: browserTokenOf(request, state, https) }, request);
+  const done = await recorded(discardAuthorisation, { state: state ?? '', browserToken: browserTokenOf(request, state, https) }, { request, state }, dependencies);
   reply.header('set-cookie', clearedCookie({ state: state!, https }));
   return wantsJson(request.headers.accept) ? reply.send(done) : sendPage(reply, 200, discardedPage());
 };
@@ -146,12 +154,15 @@ function ask<O extends Operation>(bus: Bus, operation: O, input: z.input<O['inpu
   return bus.ask(operation, input, call);
 }
 
-/** Asks what changes a connection, with an entry in the audit trail for whoever asked for the authorisation. */
+/**
+ * Asks what changes a connection, with an entry in the audit trail for whoever asked for the authorisation. Throws
+ * `forbidden` when that one could not ask for it any more: rights may have been taken away on the way.
+ */
 async function recorded<O extends Operation>(
   operation: O,
   input: z.input<O['input']>,
   { request, state }: { request: FastifyRequest; state: string | null },
-  { bus, recorder }: BrowserDependencies,
+  { bus, recorder, mayConnect }: BrowserDependencies,
 ): Promise<OutputOf<O>> {
   const make = () => ask(bus, operation, input, request);
   const known = attributeAuthorisation.input.safeParse({ state });
@@ -161,7 +172,22 @@ async function recorded<O extends Operation>(
   const { workspaceId, actorId: id, actorLabel: label, connectionId: targetId } = asker;
   const person = id.startsWith(`${ID_KINDS.user}_`);
   const actor: Actor = { kind: person ? 'user' : 'token', id, role: 'operator', userId: person ? id : null, label };
-  return recorder.recordOf(operation, { workspaceId, actor, targetId, correlationId: request.correlationId, address: request.ip }, make);
+  const before = targetId === null ? null : await connectionAsItIs(bus, { workspace: workspaceId, connection: targetId }, request);
+  return recorder.recordOf(operation, { workspaceId, actor, targetId, before, correlationId: request.correlationId, address: request.ip }, async () => {
+    // To leave everything as it is takes no right.
+    if (operation.name === discardAuthorisation.name || (await mayConnect(actor, workspaceId))) return make();
+    throw new VaneError('forbidden', `${label} may not connect accounts in this workspace any more. Ask somebody who may to connect the account.`);
+  });
+}
+
+/** For the record alone, so null when it cannot be read. */
+async function connectionAsItIs(bus: Bus, input: { workspace: string; connection: string }, { correlationId }: FastifyRequest): Promise<unknown> {
+  try {
+    return maskOutput(getConnection, await bus.ask({ ...getConnection, deadlineMs: READ_MS }, input, systemCall('api-gateway', correlationId)));
+  } catch (error) {
+    if (error instanceof VaneError) return null;
+    throw error;
+  }
 }
 
 /** A browser without a token learns which account it connected, and nothing else of the workspace. */
