@@ -31,7 +31,7 @@ const SETTINGS: Record<string, string> = {
   VANE_API_GATEWAY_TRUSTED_PROXIES: 'Addresses or networks of reverse proxies whose X-Forwarded-For is believed, for limits on sign-in and the audit trail.',
   VANE_API_GATEWAY_AUDIT_DAYS: 'Days for which the audit trail is kept; 0 for ever.',
   VANE_API_GATEWAY_MAX_WAIT_MS: 'Longest time a caller is kept waiting, in milliseconds.',
-  VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: 'Longest token request, in milliseconds; the refresh lease is half as long again.',
+  VANE_OAUTH_SERVICE_TOKEN_REQUEST_MS: 'Longest token request, in milliseconds; the refresh lease is half as long again, and a second.',
   VANE_API_GATEWAY_SMTP_URL: 'Mail server for notifications, e.g. smtps://user:password@mail.example.com. None: no channels of kind email.',
   VANE_API_GATEWAY_SMTP_FROM: 'Address that notifications come from.',
   VANE_RUN_CONCURRENCY: 'Runs that one run-worker has in hand at once.',
