@@ -7,7 +7,7 @@ import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { viewOf } from './connections.service.js';
 import { GrantComparison } from './grant-comparison.js';
 import { GrantRevoker } from './grant-revoker.js';
-import { connectedAlready, GrantStore, otherOwner } from './grant-store.js';
+import { connectedAlready, GrantStore, otherOwner, refuseLeaving } from './grant-store.js';
 import { GrantTaker } from './grant-taker.js';
 import type { Grant } from './grant.js';
 import { HeldGrants } from './held-grants.js';
@@ -45,6 +45,7 @@ export class AuthorisationAnswers {
 
   private async settle(row: Authorisation, grant: Grant, call: CallContext): Promise<OutputOf<typeof finishAuthorisation>> {
     const target = await this.target(row, grant);
+    if (target) refuseLeaving(row, grant, target);
     const findings = target ? await this.comparison.findings(target, grant, call) : [];
     if (!target || findings.length === 0) return { outcome: 'connected', connection: await this.save(row, grant, target) };
     const maxAgeSeconds = await this.held.hold(row, target.id, grant);

@@ -4,6 +4,7 @@ import { Database, isUniqueViolation, type Connection, pageOf, type PageInput } 
 import { Bus, Clock } from '@vane/runtime';
 import { isUsable, requireUsable, requireVisible, visibleTo, type Asker } from './connection-access.js';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
+import { reasonOf } from './disconnection-words.js';
 
 /** Authorised accounts as the API shows them. */
 @Injectable()
@@ -93,7 +94,7 @@ export const nobodys = (): VaneError =>
 
 /** A connection without its tokens, as `asker` sees it. */
 export function viewOf(row: Connection, asker: Asker): ConnectionView {
-  const { id, service, integrationId, name, accountId, accountLabel, ownerId, scopes, reason, reasonCode, version } = row;
+  const { id, service, integrationId, name, accountId, accountLabel, ownerId, scopes, reasonCode, version } = row;
   return {
     id,
     service,
@@ -108,7 +109,7 @@ export function viewOf(row: Connection, asker: Asker): ConnectionView {
     status: row.status as ConnectionView['status'],
     statusSince: row.statusSince.toISOString(),
     reasonCode,
-    reason,
+    reason: reasonOf(row),
     expiresAt: row.expiresAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),

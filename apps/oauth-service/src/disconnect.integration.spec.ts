@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   connectionChanged, deleteConnection, deleteIntegration, finishDisconnections, getAccessToken, getConnection, getConnectionUses, planDisconnection,
-  postNotification, releaseConnection, type InputOf,
+  postNotification, reconnectConnection, releaseConnection, type InputOf,
 } from '@vane/contracts';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { answer } from './fixtures/answer.js';
 import { newBrowser } from './fixtures/browser.js';
-import { CLIENT_SECRET, connect, enterIntegration, openStage, registryOf, until, type Stage } from './fixtures/oauth-stage.js';
+import { CLIENT_SECRET, connect, enterIntegration, finish, openStage, registryOf, until, walkFrom, type Stage } from './fixtures/oauth-stage.js';
 import { json, openTokenServer, type TokenServer } from './fixtures/token-server.js';
 
 const HOUR = 3_600_000;
@@ -16,7 +16,7 @@ const NOTHING = { triggerCount: 0, triggers: [], scopes: [], subscriptions: 0, t
 let server: TokenServer;
 let stage: Stage;
 /** What trigger-service says, what it was asked, and what people were told. */
-let uses: { triggerCount: number; triggers: { id: string; name: string; type: string; status: 'enabled'; scopes: string[] }[] };
+let uses: { triggerCount: number; triggers: { id: string; name: string; type: string; status: 'enabled'; scopes: string[] }[]; tombstones?: number };
 type Released = { triggers: number; owed: number };
 let release: (input: InputOf<typeof releaseConnection>) => Released | Promise<Released>;
 let released: InputOf<typeof releaseConnection>[];
@@ -276,6 +276,55 @@ describe('the revocation', () => {
     await expect(stage.ask(getAccessToken, input)).rejects.toMatchObject({ code: 'connection_auth_required' });
     await expect(disconnect({ force: 'true' })).resolves.toMatchObject({ state: 'disconnected' });
     expect(server.revocations).toEqual([]);
+  });
+});
+
+describe('an account whose grant died before its hooks were removed', () => {
+  const owing = async () => {
+    const account = `dead-${Math.random()}`;
+    const made = await connected(probe.id, account);
+    server.bend.token = () => json(400, { error: 'invalid_grant' });
+    await expect(stage.ask(getAccessToken, { ...made.input, rejectedGeneration: 1 })).rejects.toMatchObject({ code: 'connection_auth_required' });
+    delete server.bend.token;
+    release = () => ({ triggers: 0, owed: 1 });
+    uses = { ...uses, tombstones: 1 };
+    const authoriseAnew = async () => finish(stage, await walkFrom(stage, (await stage.ask(reconnectConnection, made.input)).url, newBrowser()));
+    return { ...made, account, authoriseAnew };
+  };
+
+  it('is told to wait for a person, with both ways out', async () => {
+    const { disconnect, input } = await owing();
+    const ways = expect.stringMatching(/does not work any more.*Reconnect.*force=true/);
+    await expect(stage.ask(planDisconnection, input)).resolves.toMatchObject({ revokes: false, revocation: ways });
+    await expect(disconnect()).resolves.toMatchObject({ state: 'disconnecting', message: ways });
+    await expect(stage.ask(getConnection, input)).resolves.toMatchObject({ status: 'disconnecting', reasonCode: 'dead_grant', reason: ways });
+  });
+
+  it('goes on at once when it is authorised anew, with the scopes it had, and ends as asked', async () => {
+    const { disconnect, input, connection, authoriseAnew, isGone } = await owing();
+    await stage.database.prisma.connection.update({ where: { id: connection }, data: { scopes: ['openid', 'hooks'] } });
+    await disconnect({ triggers: 'delete' });
+    const signals: string[] = [];
+    stage.bus.onSignal(connectionChanged, ({ connectionId, status }) => void (connectionId === connection && signals.push(status)));
+    await stage.bus.connection().flush();
+    await expect(authoriseAnew()).resolves.toMatchObject({ id: connection, status: 'disconnecting', reasonCode: null, scopes: expect.arrayContaining(['hooks']) });
+    await until(() => signals.length > 0);
+    expect(signals).toEqual(['disconnecting']);
+    await expect(stage.ask(getAccessToken, input)).resolves.toMatchObject({ accessToken: server.tokens.access });
+    const fresh = server.tokens.refresh;
+    release = () => ({ triggers: 0, owed: 0 });
+    expect(await onSchedule()).toMatchObject({ disconnected: 1 });
+    expect(released.at(-1)).toEqual({ ...input, triggers: true, force: false });
+    expect(sent()).toEqual([[fresh, 'refresh_token']]);
+    await isGone();
+  });
+
+  it('takes no grant of another account', async () => {
+    const { disconnect, authoriseAnew, status } = await owing();
+    await disconnect();
+    server.tokens.account = 'somebody else';
+    await expect(authoriseAnew()).rejects.toMatchObject({ code: 'conflict' });
+    expect(await status()).toBe('disconnecting');
   });
 });
 

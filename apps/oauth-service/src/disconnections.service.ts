@@ -9,6 +9,7 @@ import { Bus, Clock, Logger } from '@vane/runtime';
 import { requireVisible } from './connection-access.js';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { DisconnectionStore } from './disconnection-store.js';
+import { waitsFor } from './disconnection-words.js';
 import { isDead } from './grant-health.js';
 import { GrantRevoker } from './grant-revoker.js';
 import { ServiceCatalog } from './service-catalog.js';
@@ -48,7 +49,8 @@ export class DisconnectionsService {
     const [uses, { revokes, why }] = await Promise.all([this.bus.ask(getConnectionUses, { workspace, connection }, call), this.revoker.plan(row)]);
     const { triggerCount, subscriptions, tombstones, heldRuns } = uses;
     const triggers = uses.triggers.map(({ id, name }) => ({ id, name }));
-    return { triggerCount, triggers, subscriptions, tombstones, heldRuns, revokes, revocation: why };
+    const awaited = isDead(row) && subscriptions + tombstones > 0 ? ` ${waitsFor(row)}` : '';
+    return { triggerCount, triggers, subscriptions, tombstones, heldRuns, revokes, revocation: `${why}${awaited}` };
   }
 
   /** @throws VaneError `in_use` with the triggers that work with it, unless they are to go too; `not_found`, `forbidden` */
@@ -189,11 +191,6 @@ export class DisconnectionsService {
 
 /** `abandoned`: a trigger was made meanwhile that nobody agreed to delete, so the connection stays. */
 type Left = Omit<Answer, 'ok' | 'state'> & { state: Answer['state'] | 'abandoned' };
-
-const waitsFor = (row: ConnectionRow): string =>
-  isDead(row)
-    ? 'The grant does not work any more, so what Vane made at the service cannot be removed with it. Remove it there yourself, then repeat this with force=true.'
-    : 'The service has not removed everything yet. This goes on by itself; repeat it with force=true to give up what is left there.';
 
 function inUse(row: ConnectionRow, { triggerCount, triggers }: ConnectionUses): VaneError {
   const fields = triggers.slice(0, NAMED).map(({ id, name }) => ({ path: `triggers.${id}`, message: `"${name}" works with it` }));

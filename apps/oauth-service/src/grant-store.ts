@@ -4,6 +4,7 @@ import { VaneError } from '@vane/contracts';
 import { Database, isUniqueViolation, type Authorisation, type Connection, type ScopedPrisma } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
+import { isTroubled } from './grant-health.js';
 import type { Grant } from './grant.js';
 import { ServiceCatalog } from './service-catalog.js';
 
@@ -26,9 +27,11 @@ export class GrantStore {
   /**
    * Stores a grant in `target`, which keeps its id and becomes a connection of the granted account; with null in a new
    * connection, or in one that was made for the account meanwhile. A grant that was held is given up in the same transaction.
+   * A connection that is being disconnected stays that: a grant that was asked for it is what its removal goes on with, at once.
    *
    * @throws VaneError `oauth_state_invalid` when the integration is another client or leads to other hosts by now than the
-   * grant came from, `target` has another owner by now, or the held grant is gone; `conflict` when the account has another connection, or `target` is being disconnected
+   * grant came from, `target` has another owner by now, or the held grant is gone; `conflict` when the account has another connection, or `target` is being
+   * disconnected and the grant was not asked for it or is another account's
    */
   async save(authorisation: Authorisation, grant: Grant, target: ConnectionRow | null): Promise<ConnectionRow> {
     const { workspaceId } = authorisation;
@@ -49,7 +52,7 @@ export class GrantStore {
 
   private async write(authorisation: Authorisation, grant: Grant, existing: Connection | null): Promise<string> {
     const { workspaceId, integrationId, ownerId } = authorisation;
-    if (existing?.status === 'disconnecting') throw disconnecting(existing);
+    if (existing) refuseLeaving(authorisation, grant, existing);
     if (existing && existing.ownerId !== ownerId) throw otherOwner();
     const id = existing?.id ?? authorisation.id;
     const now = this.clock.now();
@@ -75,7 +78,8 @@ export class GrantStore {
           ...columns,
           generation: generation + 1,
           version: { increment: 1 },
-          ...(status === 'active' ? {} : { statusSince: now, noticeDue: true }),
+          ...(status === 'disconnecting' ? { status, disconnectAt: now, disconnectTries: 0 } : {}),
+          ...(status === 'auth_required' || isTroubled(existing) ? { statusSince: now, noticeDue: true } : {}),
           ...(existing.accountId === accountId ? {} : { accountChangedAt: now }),
         },
       });
@@ -83,6 +87,19 @@ export class GrantStore {
       return id;
     });
   }
+}
+
+/**
+ * A connection that is being disconnected takes only a grant with which its removal can go on: one that was asked for it, of
+ * its account, since another may see none of what is to be removed.
+ *
+ * @throws VaneError `conflict`
+ */
+export function refuseLeaving({ connectionId }: Authorisation, grant: Grant, { id, status, accountId, accountLabel }: Connection): void {
+  if (status !== 'disconnecting' || (connectionId === id && grant.accountId === accountId)) return;
+  throw new VaneError(
+    'conflict', `The connection to ${accountLabel} is being disconnected. Connect the account again when that is done, or reconnect this one as ${accountLabel} if its removal waits for that.`,
+  );
 }
 
 /** The row was changed between reading and writing it. */
@@ -106,6 +123,3 @@ export const otherOwner = (): VaneError =>
 /** Another row stands for the account: two of one owner would be told apart by nothing. */
 export const connectedAlready = ({ accountLabel }: Grant): VaneError =>
   new VaneError('conflict', `The account ${accountLabel} has a connection of its own here. Use that one, or choose another account.`);
-
-const disconnecting = ({ accountLabel }: Connection): VaneError =>
-  new VaneError('conflict', `The connection to ${accountLabel} is being disconnected. Connect the account again when that is done.`);
