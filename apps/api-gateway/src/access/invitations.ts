@@ -68,19 +68,21 @@ export class Invitations {
   async accept(input: InputOf<typeof acceptInvitation>, call: CallContext): Promise<OutputOf<typeof acceptInvitation>> {
     const tokenHash = hashToken(input.token);
     if (call.actor.kind === 'user') return this.acceptAs(call, tokenHash);
-    // Before the password is hashed, which costs us something.
-    const { email, workspaceId } = await this.database.transaction((tx) => this.openForNewUser(tx, tokenHash));
+    const now = this.clock.now();
+    const { email, workspaceId } = await this.database.transaction((tx) => openInvitation(tx, tokenHash, now));
+    // Before anything tells whether there is a user, so that nobody learns of one for nothing.
     const { name, password } = chosen(input);
     this.passwords.checkChoice(password, email);
+    // Before the password is hashed, which costs us something.
+    await this.database.transaction((tx) => this.openForNewUser(tx, tokenHash));
     const passwordHash = await this.passwords.hash(password);
     const userId = await this.database.transaction(async (tx) => {
       const invitation = await this.openForNewUser(tx, tokenHash);
-      const now = this.clock.now();
       const { id } = await insertUser(tx, now, { email, name, passwordHash, superadmin: false });
       await joinByInvitation(tx, invitation, id, now);
       return id;
     });
-    return { ...(await this.sessions.openFor(userId, input.userAgent)), workspaceId };
+    return { ...(await this.sessions.openFor(userId, { userAgent: input.userAgent, passwordHash })), workspaceId };
   }
 
   private async acceptAs(call: CallContext, tokenHash: string): Promise<OutputOf<typeof acceptInvitation>> {
@@ -109,5 +111,5 @@ export class Invitations {
 function chosen({ name, password }: InputOf<typeof acceptInvitation>): { name: string; password: string } {
   if (name !== undefined && password !== undefined) return { name, password };
   const fields = Object.entries({ name, password }).flatMap(([path, value]) => (value === undefined ? [{ path, message: 'is required' }] : []));
-  throw new VaneError('bad_request', 'Choose a name and a password of at least 12 characters to accept this invitation.', { fields });
+  throw new VaneError('bad_request', 'Choose a name and a password of at least 12 characters to accept this invitation. If you have an account with its address, sign in and accept it then.', { fields });
 }

@@ -6,7 +6,7 @@ import type { PoolClient } from 'pg';
 import { Passwords } from './passwords.js';
 import { sessionOf } from './session.controller.js';
 import { hashToken } from './token.js';
-import { lockUser } from './user-rows.js';
+import { lockUser, useUpResets } from './user-rows.js';
 
 /** Choosing a password: with the present one, or with a one-time token. */
 @Controller()
@@ -48,7 +48,6 @@ export class PasswordController {
     await this.database.transaction(async (tx) => {
       await lockUser(tx, userId);
       await this.openReset(tx, tokenHash);
-      await tx.query('UPDATE password_reset SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL', [userId, this.clock.now()]);
       await this.store(tx, userId, passwordHash);
       await tx.query('DELETE FROM session WHERE user_id = $1', [userId]);
     });
@@ -63,12 +62,15 @@ export class PasswordController {
     );
     const reset = rows[0];
     if (!reset) throw new VaneError('not_found', 'This token to choose a password is unknown. Ask a superadmin for a new one.');
-    if (reset.used_at) throw new VaneError('conflict', 'This token to choose a password was used, or a later one was. Ask a superadmin for a new one.');
+    if (reset.used_at) throw new VaneError('conflict', 'This token to choose a password was used, or there is a later one, or the password was changed since. Ask a superadmin for a new one.');
     if (reset.expires_at <= this.clock.now()) throw new VaneError('conflict', 'This token to choose a password has expired. Ask a superadmin for a new one.');
     return reset.user_id;
   }
 
+  /** Stores a password, after which no token that is out lets choose another. */
   private async store(tx: PoolClient, userId: string, passwordHash: string): Promise<void> {
-    await tx.query('UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3 WHERE id = $1', [userId, passwordHash, this.clock.now()]);
+    const now = this.clock.now();
+    await useUpResets(tx, userId, now);
+    await tx.query('UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3 WHERE id = $1', [userId, passwordHash, now]);
   }
 }

@@ -140,6 +140,17 @@ describe('a password', () => {
     expect(JSON.stringify(await gateway.database.prisma.passwordReset.findMany())).not.toContain(token);
   });
 
+  test('that was changed, or a later token, leaves no earlier token to choose one', async () => {
+    const person = await addPerson(gateway, { password: PASSWORD });
+    const issue = async () => String((await byRoot('POST', `${users}/${person.id}/reset-password`)).json['token']);
+    const choose = (token: string) => gateway.send('POST', '/api/v1/session/reset-password', { body: { token, password: 'of somebody else' } });
+    const [first, second] = [await issue(), await issue()];
+    expect(await choose(first)).toMatchObject({ status: 409, json: { code: 'conflict' } });
+    expect((await person.send('POST', '/api/v1/session/password', { body: { currentPassword: PASSWORD, newPassword: 'another password' } })).status).toBe(200);
+    expect(await choose(second)).toMatchObject({ status: 409, json: { code: 'conflict' } });
+    expect((await signIn(person.email, 'another password')).status).toBe(201);
+  });
+
   test('is not chosen with a token that has expired, is unknown, or is of a disabled user', async () => {
     const person = await addPerson(gateway);
     const token = String((await byRoot('POST', `${users}/${person.id}/reset-password`)).json['token']);
@@ -245,11 +256,29 @@ describe('an invitation', () => {
     const stranger = await addPerson(gateway);
     expect(await stranger.send('POST', '/api/v1/invitations/accept', { body: { token } })).toMatchObject({ status: 403 });
     // A cookie alone comes along uninvited.
-    expect((await gateway.send('POST', '/api/v1/invitations/accept', { body: { token }, headers: { cookie: person.cookie } })).status).toBe(401);
+    expect((await gateway.send('POST', '/api/v1/invitations/accept', { body: { token, name: 'x', password: PASSWORD }, headers: { cookie: person.cookie } })).status).toBe(401);
     const accepted = await person.send('POST', '/api/v1/invitations/accept', { body: { token } });
     expect(accepted).toMatchObject({ status: 201, json: { user: { id: person.id }, memberships: [{ workspace: gateway.workspace, role: 'operator' }] } });
     expect(accepted.headers.get('set-cookie')).toBeNull();
     expect((await person.send('GET', base)).status).toBe(200);
+  });
+
+  test.each([['no password', {}], ['a weak password', { name: 'x', password: 'short' }], ['the address as password', { name: 'x', password: 'alike-known@example.com' }]])(
+    'does not tell whether there is a user when it is answered with %s', async (_what, body) => {
+      await gateway.database.prisma.user.deleteMany({ where: { email: 'alike-known@example.com' } });
+      const token = String((await invite('alike-known@example.com')).json['token']);
+      const unknown = await accept({ token, ...body });
+      await addPerson(gateway, { email: 'alike-known@example.com' });
+      const known = await accept({ token, ...body });
+      const alike = ({ status, json: { code, detail, fields } }: Reply) => ({ status, code, detail, fields });
+      expect(alike(known)).toEqual(alike(unknown));
+      expect(known.status).toBe(400);
+    },
+  );
+
+  test('tells a person without a password to choose one, or to sign in', async () => {
+    const token = String((await invite('either@example.com')).json['token']);
+    expect((await accept({ token })).json).toMatchObject({ detail: expect.stringMatching(/Choose a name.*sign in/) });
   });
 
   test('ends after seven days, when it is revoked, and when another one follows', async () => {
@@ -309,5 +338,25 @@ describe('an API token', () => {
     expect((await gateway.send('GET', `${base}/tokens`, { token })).status).toBe(200);
     await gateway.database.prisma.apiToken.delete({ where: { id } });
     expect(await make(['triggers:read'])).toMatchObject({ status: 403, json: { detail: expect.stringContaining('taken away meanwhile') } });
+  });
+
+  test('makes none that outlives it', async () => {
+    const expiresAt = gateway.clock.in(DAY);
+    const { token, id } = await gateway.addToken(gateway.workspace, 'admin', { expiresAt });
+    const make = (more: { expiresAt?: string }) => gateway.send('POST', `${base}/tokens`, { token, body: { name: 'x', role: 'admin', ...more } });
+    for (const more of [{}, { expiresAt: new Date(expiresAt.getTime() + 1).toISOString() }]) {
+      expect(await make(more)).toMatchObject({ status: 403, json: { code: 'forbidden', detail: expect.stringContaining(expiresAt.toISOString()) } });
+    }
+    expect(await make({ expiresAt: expiresAt.toISOString() })).toMatchObject({ status: 201, json: { expiresAt: expiresAt.toISOString() } });
+    expect((await gateway.send('GET', `${base}/tokens`, { token })).status).toBe(200);
+    // Known here, with its old end, for five more seconds.
+    await gateway.database.prisma.apiToken.update({ where: { id }, data: { expiresAt: gateway.clock.in(-1) } });
+    expect(await make({ expiresAt: expiresAt.toISOString() })).toMatchObject({ status: 403, json: { detail: expect.stringContaining('has expired') } });
+  });
+
+  test('is not made in a session that has ended', async () => {
+    expect((await admin.send('GET', base)).status).toBe(200);
+    await gateway.database.prisma.session.deleteMany({ where: { userId: admin.id } });
+    expect(await byAdmin('POST', '/tokens', { name: 'x', role: 'admin' })).toMatchObject({ status: 403, json: { code: 'forbidden' } });
   });
 });

@@ -5,7 +5,7 @@ import {
 import { Database, pageOf } from '@vane/db';
 import { Clock, Handles } from '@vane/runtime';
 import { Passwords } from './passwords.js';
-import { Sessions } from './sessions.js';
+import { Sessions, signInRefused } from './sessions.js';
 
 /** Signing in and out, and one's own sessions. */
 @Controller()
@@ -22,7 +22,8 @@ export class SessionController {
   async signIn({ email, password, userAgent }: InputOf<typeof signIn>): Promise<OutputOf<typeof signIn>> {
     const user = await this.database.prisma.user.findUnique({ where: { email } });
     const right = await this.passwords.verify(user?.passwordHash ?? null, password);
-    if (!user?.passwordHash || !right || user.disabledAt) throw new VaneError('sign_in_refused', 'E-mail or password is wrong.');
+    if (!user?.passwordHash || !right || user.disabledAt) throw signInRefused();
+    const opened = await this.sessions.openFor(user.id, { userAgent, passwordHash: user.passwordHash });
     if (this.passwords.outdated(user.passwordHash)) {
       // Unless it was changed meanwhile.
       await this.database.prisma.user.updateMany({
@@ -30,7 +31,7 @@ export class SessionController {
         data: { passwordHash: await this.passwords.hash(password) },
       });
     }
-    return this.sessions.openFor(user.id, userAgent);
+    return opened;
   }
 
   @Handles(getSession)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { hash } from '@node-rs/argon2';
+import { eventually } from '@vane/testing';
 import { addPerson, browserWith, openBrowser, type Person } from '../fixtures/people.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import { hashToken } from './token.js';
@@ -100,6 +101,24 @@ describe('signing in', () => {
     expect(refused).toMatchObject({ status: 429, json: { code: 'rate_limited' } });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(800);
     expect((await signIn({ email: 'ada@example.com', password: PASSWORD })).status).toBe(201);
+  });
+
+  test.each([
+    ['password is changed', "UPDATE users SET password_hash = 'other' WHERE id = $1"],
+    ['user is disabled', 'UPDATE users SET disabled_at = now() WHERE id = $1'],
+  ])('opens no session when the %s at the same time', async (_what, change) => {
+    const { id, email } = await addPerson(gateway, { password: PASSWORD });
+    let pending: Promise<Reply> | undefined;
+    await gateway.database.transaction(async (tx) => {
+      await tx.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]);
+      pending = signIn({ email, password: PASSWORD });
+      await eventually('the sign-in waits for the user', async () =>
+        (await tx.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")).rowCount, { timeoutMs: 5_000 });
+      await tx.query(change, [id]);
+      await tx.query('DELETE FROM session WHERE user_id = $1', [id]);
+    });
+    expect(await pending).toMatchObject({ status: 401, json: { code: 'sign_in_refused' } });
+    expect(await gateway.database.prisma.session.count({ where: { userId: id } })).toBe(0);
   });
 
   test('counts no success as a failure', async () => {

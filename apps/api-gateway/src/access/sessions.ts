@@ -5,6 +5,7 @@ import { Database, newId } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import { csrfTokenOf } from './csrf.js';
 import { hashToken } from './token.js';
+import { lockUser } from './user-rows.js';
 
 /** A session ends when it was not used for 12 hours, and 14 days after it was opened in any case. */
 const IDLE_MS = 12 * 3_600_000;
@@ -19,6 +20,8 @@ const USER_AGENT_CHARACTERS = 300;
 /** 32 random bytes as base64url. */
 export const SESSION_TOKEN_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
+/** `passwordHash` is the one that the password was right for; left out by who proved otherwise who it is. */
+export type Opening = { userAgent: string; passwordHash?: string };
 export type OpenedSession = { id: string; token: string; csrfToken: string; expiresAt: Date };
 type Times = { id: string; createdAt: Date; lastSeenAt: Date; expiresAt: Date };
 
@@ -30,17 +33,25 @@ export class Sessions {
     private readonly clock: Clock,
   ) {}
 
-  /** Opens a session. The token is for the cookie and is stored as a hash alone. The caller has checked that the user is active. */
-  async open(userId: string, { userAgent }: { userAgent: string }): Promise<OpenedSession> {
+  /**
+   * Opens a session. The token is for the cookie and is stored as a hash alone. What the caller has checked is checked
+   * again together with the opening, so that no session outlives what ended them all meanwhile: throws `sign_in_refused`
+   * when the password is another by now or the user disabled, `sign_in_not_allowed` where no password was asked for.
+   */
+  async open(userId: string, { userAgent, passwordHash }: Opening): Promise<OpenedSession> {
     const now = this.clock.now();
     const token = randomBytes(32).toString('base64url');
     const tokenHash = hashToken(token);
     const expiresAt = endOf(now, now);
     const id = newId('session', now);
-    await this.database.prisma.session.create({
-      data: {
-        id, userId, tokenHash, userAgent: userAgent.slice(0, USER_AGENT_CHARACTERS), createdAt: now, lastSeenAt: now, expiresAt,
-      },
+    await this.database.transaction(async (tx) => {
+      const user = await lockUser(tx, userId);
+      if (passwordHash !== undefined && (user.password_hash !== passwordHash || user.disabled_at)) throw signInRefused();
+      if (user.disabled_at) throw new VaneError('sign_in_not_allowed', 'Your user is disabled. Ask the operator of this instance.');
+      await tx.query(
+        'INSERT INTO session (id, user_id, token_hash, user_agent, created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)',
+        [id, userId, tokenHash, userAgent.slice(0, USER_AGENT_CHARACTERS), now, expiresAt],
+      );
     });
     return { id, token, csrfToken: csrfTokenOf(tokenHash), expiresAt };
   }
@@ -72,8 +83,8 @@ export class Sessions {
   }
 
   /** Opens a session and replies as operations with `session: 'opens'` do. */
-  async openFor(userId: string, userAgent: string): Promise<SessionView & { sessionToken: string }> {
-    const { id, token } = await this.open(userId, { userAgent });
+  async openFor(userId: string, opening: Opening): Promise<SessionView & { sessionToken: string }> {
+    const { id, token } = await this.open(userId, opening);
     return { ...(await this.viewById(id)), sessionToken: token };
   }
 
@@ -84,5 +95,8 @@ export class Sessions {
     return sessions.count + resets.count;
   }
 }
+
+/** One answer, whatever is wrong: it tells nobody who has a user here. */
+export const signInRefused = (): VaneError => new VaneError('sign_in_refused', 'E-mail or password is wrong.');
 
 const endOf = (openedAt: Date, usedAt: Date): Date => new Date(Math.min(openedAt.getTime() + ABSOLUTE_MS, usedAt.getTime() + IDLE_MS));

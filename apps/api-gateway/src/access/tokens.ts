@@ -33,7 +33,7 @@ export class Tokens {
     };
     const token = newToken();
     await this.database.transaction(async (tx) => {
-      checkWithin(await standingOf(tx, call.actor, input.workspace), input.role, scopes);
+      checkWithin(await standingOf(tx, call.actor, input.workspace), now, { role: input.role, scopes, expiresAt: row.expiresAt });
       await tx.query(
         `INSERT INTO api_token (id, workspace_id, name, role, scopes, user_id, created_by, token_hash, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
@@ -72,12 +72,16 @@ function knownScopes(scopes: string[]): string[] {
   throw new VaneError('bad_request', `The scope ${scopes[unknown]!} ${message}.`, { fields: [{ path: `scopes.${unknown}`, message }] });
 }
 
-function checkWithin(maker: Standing, role: Role, scopes: string[]): void {
+function checkWithin(maker: Standing, now: Date, { role, scopes, expiresAt }: Pick<Standing, 'role' | 'scopes' | 'expiresAt'>): void {
   if (!atLeast(maker.role, role)) {
     throw new VaneError('forbidden', `With the role ${maker.role} you cannot make a token with the role ${role}.`);
   }
   const beyond = scopes.find((scope) => !coversScope(maker.scopes, scope));
   if (beyond !== undefined) {
     throw new VaneError('forbidden', `A token with the scopes ${maker.scopes.join(', ')} cannot make one with the scope ${beyond}.`);
+  }
+  if (maker.expiresAt && maker.expiresAt <= now) throw new VaneError('forbidden', 'The token you ask with has expired. Ask an admin for a new one.');
+  if (maker.expiresAt && (!expiresAt || expiresAt > maker.expiresAt)) {
+    throw new VaneError('forbidden', `A token that ends at ${maker.expiresAt.toISOString()} cannot make one that outlives it. Set expiresAt to that or earlier.`);
   }
 }

@@ -75,6 +75,11 @@ export async function roleOfUser(tx: PoolClient, { id, superadmin, disabled_at }
   return rows[0]?.role;
 }
 
+/** Makes every token to choose a password that a user has been given useless. To be called after `lockUser`. */
+export async function useUpResets(tx: PoolClient, userId: string, now: Date): Promise<void> {
+  await tx.query('UPDATE password_reset SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL', [userId, now]);
+}
+
 /** How much was taken from a user: whether there was a password, and how many sessions and API tokens. */
 export type Cleared = { password: boolean; sessions: number; tokens: number };
 

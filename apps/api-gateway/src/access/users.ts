@@ -9,7 +9,7 @@ import { Clock, Handles } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { Passwords } from './passwords.js';
 import { hashToken } from './token.js';
-import { insertUser, lockUser, revokeExcess, uniqueEmail, userViewOf, type UserRow } from './user-rows.js';
+import { insertUser, lockUser, revokeExcess, uniqueEmail, useUpResets, userViewOf, type UserRow } from './user-rows.js';
 
 const RESET_MS = 24 * 3_600_000;
 
@@ -86,6 +86,7 @@ export class Users {
     await this.database.transaction(async (tx) => {
       const { disabled_at } = await lockUser(tx, user);
       if (disabled_at) throw new VaneError('conflict', 'This user is disabled. Enable the user first.');
+      await useUpResets(tx, user, now);
       await tx.query('INSERT INTO password_reset (token_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)', [hashToken(token), user, now, expiresAt]);
     });
     return { token, expiresAt: expiresAt.toISOString() };
