@@ -7,7 +7,7 @@ import type { GuessLimits } from '../access/guess-limits.js';
 import { actorOf, ANONYMOUS, type Identity } from '../access/identity.js';
 import type { SessionCookie } from '../access/session-cookie.js';
 import type { Mutation, Recorder } from '../audit/recorder.js';
-import { fingerprintOf, idempotencyKeyFrom, once } from '../idempotency/once.js';
+import { idempotencyKeyFrom, once } from '../idempotency/once.js';
 import type { IdempotencyStore } from '../idempotency/store.js';
 import { csvOf, csvSource } from './csv.js';
 import { callersError, sendAnswer } from './gate.js';
@@ -95,7 +95,7 @@ async function answerRequest(operation: RestOperation, request: FastifyRequest, 
   const mutation = { operation, input, call: callFrom(request, actor, key), address: request.ip, maxWaitMs: dependencies.maxWaitMs };
   const ask = () => perform(mutation, dependencies);
   if (key === undefined) return ask();
-  const call = { actorId: actor.id, key, fingerprint: fingerprintOf(operation, input) };
+  const call = { actorId: actor.id, key, fingerprint: await dependencies.idempotency.fingerprint(operation, input) };
   return once(dependencies, operation, call, () =>
     ask().catch((error: unknown) => problemAnswer(callersError(error, request, dependencies.logger), request.correlationId)),
   );
