@@ -82,7 +82,7 @@ export class Invitations {
       await joinByInvitation(tx, invitation, id, now);
       return id;
     });
-    return { ...(await this.sessions.openFor(userId, input.userAgent)), workspaceId };
+    return { ...(await this.sessions.openFor(userId, { userAgent: input.userAgent, passwordHash })), workspaceId };
   }
 
   private async acceptAs(call: CallContext, tokenHash: string): Promise<OutputOf<typeof acceptInvitation>> {
