@@ -23,7 +23,7 @@ export const auditEntryView = z
     endedAt: instant.nullable(),
     input: json.nullable().describe('What was asked; secrets masked, long texts as their SHA-256 and length'),
     before: json.nullable().describe('The object before; null when there was none'),
-    after: json.nullable().describe('The object after; null when there is none any more'),
+    after: json.nullable().describe('The object after; null when there is none any more. Its member `reply` is the answer, where that says more than the object'),
   })
   .meta({ id: 'AuditEntry' });
 export type AuditEntryView = z.infer<typeof auditEntryView>;

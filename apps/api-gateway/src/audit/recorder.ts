@@ -34,7 +34,8 @@ export class Recorder {
     const reader = this.readerFor(operation);
     const before = reader && (await this.read(reader, mutation));
     return this.during({ ...intentOf(mutation), before }, make, async (reply) => {
-      const after = reader && !repliesWithView(operation, reader) ? await this.read(reader, mutation) : maskOutput(operation, reply);
+      const said = maskOutput(operation, reply);
+      const after = reader && !repliesWithView(operation, reader) ? withReply(operation, await this.read(reader, mutation), said) : said;
       return { outcome: 'ok', status: statusOf(operation, reply), after, ...learnt(mutation, reply) };
     });
   }
@@ -111,6 +112,12 @@ export class Recorder {
     }
     return null;
   }
+}
+
+/** The object after a mutation, with what the reply says that the object does not. Of what is gone there is nothing to say. */
+function withReply({ http }: RestOperation, view: unknown, reply: unknown): unknown {
+  const tells = typeof reply === 'object' && reply !== null && Object.keys(reply).some((name) => name !== 'ok');
+  return tells && http.method !== 'DELETE' ? { ...(view as object | null), reply } : view;
 }
 
 function intentOf({ operation, input, call, address }: Omit<Mutation, 'maxWaitMs'>): Intent {

@@ -183,7 +183,8 @@ async function recorded<O extends Operation>(
 /** For the record alone, so null when it cannot be read. */
 async function connectionAsItIs(bus: Bus, input: { workspace: string; connection: string }, { correlationId }: FastifyRequest): Promise<unknown> {
   try {
-    return maskOutput(getConnection, await bus.ask({ ...getConnection, deadlineMs: READ_MS }, input, systemCall('api-gateway', correlationId)));
+    const patient: Operation = { ...(getConnection as Operation), deadlineMs: READ_MS };
+    return maskOutput(patient, await bus.ask(patient, input, systemCall('api-gateway', correlationId)));
   } catch (error) {
     if (error instanceof VaneError) return null;
     throw error;
