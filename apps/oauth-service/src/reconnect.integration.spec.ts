@@ -148,12 +148,14 @@ describe('authorising a connection anew', () => {
     expect(await row(before.id)).toMatchObject({ ownerId: 'usr_other', generation: 1 });
   });
 
-  it('is refused for a connection of which somebody is getting rid', async () => {
+  it('brings a connection of which somebody is getting rid no more than what its removal goes on with', async () => {
     const before = await connect(stage, integration, newBrowser());
     const opened = await reconnecting(before);
     await stage.database.prisma.connection.update({ where: { id: before.id }, data: { status: 'disconnecting' } });
-    await expect(finish(opened)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('disconnected') });
-    await expect(reconnecting(before)).rejects.toMatchObject({ code: 'conflict' });
+    await expect(finish(opened)).resolves.toMatchObject({ outcome: 'connected', connection: { id: before.id, status: 'disconnecting' } });
+    await expect(connect(stage, integration, newBrowser())).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('disconnected') });
+    server.tokens.account = 'another';
+    await expect(reconnecting(before).then(finish)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('disconnected') });
   });
 });
 

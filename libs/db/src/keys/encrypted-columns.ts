@@ -18,8 +18,9 @@ export type UnreadableCell = { table: string; column: string; row: string; works
 
 const BATCH = 500;
 
-/** Decrypts every cell of the symmetric rings and tells of those that do not decrypt. */
-export async function findUnreadableCells(database: Database, vaults: Partial<Record<SymmetricRing, Vault>>): Promise<UnreadableCell[]> {
+/** Decrypts every cell of the symmetric rings; tells how many it tried, and of those that do not decrypt. */
+export async function findUnreadableCells(database: Database, vaults: Partial<Record<SymmetricRing, Vault>>): Promise<{ tried: number; unreadable: UnreadableCell[] }> {
+  let tried = 0;
   const unreadable: UnreadableCell[] = [];
   for (const { table, ring, columns } of ENCRYPTED_TABLES) {
     for (const column of columns) {
@@ -29,6 +30,7 @@ export async function findUnreadableCells(database: Database, vaults: Partial<Re
            WHERE ${column} IS NOT NULL AND ${column} <> '' AND id > $1 ORDER BY id LIMIT ${BATCH}`,
           [after],
         );
+        tried += rows.length;
         for (const { id, workspaceId, text } of rows) {
           const readable = vaults[ring] !== undefined && (await decrypts(vaults[ring], text, { table, row: id, column, workspaceId }));
           if (!readable) unreadable.push({ table, column, row: id, workspaceId });
@@ -38,7 +40,7 @@ export async function findUnreadableCells(database: Database, vaults: Partial<Re
       }
     }
   }
-  return unreadable;
+  return { tried, unreadable };
 }
 
 async function decrypts(vault: Vault, text: string, cell: { table: string; row: string; column: string; workspaceId: string | null }): Promise<boolean> {
