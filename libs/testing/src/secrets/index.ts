@@ -11,4 +11,5 @@ export * from './tap.js';
 export * from './scan-redis.js';
 export * from './scan-streams.js';
 export * from './scan-files.js';
+export * from './scan-logs.js';
 export * from './watch.js';
