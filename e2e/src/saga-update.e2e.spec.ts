@@ -181,7 +181,10 @@ describe('two triggers on one repository', () => {
 
   it('created at the same moment make one hook', async () => {
     const events = ['push', 'issues', 'release', 'star', 'fork'];
-    const triggers = await Promise.all(events.map((event) => stage.trigger({ repository, events: [event] })));
+    const answers = await Promise.all(events.map((event) => stage.send({ repository, events: [event] })));
+    // 202 where the one hook was being changed for another of them just then.
+    for (const { status } of answers) expect([201, 202]).toContain(status);
+    const triggers = answers.map(asTrigger);
     expect(new Set(triggers.map(({ callbackUrl }) => callbackUrl)).size).toBe(1);
     await eventually('the hook to carry all events', async () => String(hooksOf(repository).map((hook) => hook.events)) === String([...events].sort()));
     await Promise.all(triggers.map(remove));
