@@ -48,6 +48,14 @@ export class ConnectionStore {
     });
   }
 
+  /** Lets the due connections of one integration wait: their neighbour has just found that asking is of no use. */
+  async putOff(integrationId: string, until: Date): Promise<void> {
+    await this.database.prisma.connection.updateMany({
+      where: { integrationId, status: 'active', refreshAt: { lte: this.clock.now() } },
+      data: { refreshAt: until },
+    });
+  }
+
   accessToken(row: Connection): Promise<string> {
     return this.vault.decrypt(row.accessTokenEnc, place(row, 'access_token_enc'));
   }

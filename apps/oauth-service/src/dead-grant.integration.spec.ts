@@ -308,6 +308,9 @@ describe('a token endpoint in trouble', () => {
     stage.clock.advance(HOUR);
     await expect(stage.ask(refreshDueTokens, { limit: 50 })).resolves.toMatchObject({ refreshed: 0, failed: 1 });
     expect(server.refreshes()).toBe(1);
+    // The others do not stand at the head of the next round, where they would keep other services' connections from it.
+    await expect(stage.ask(refreshDueTokens, { limit: 50 })).resolves.toEqual({ refreshed: 0, failed: 0, more: false });
+    expect(server.refreshes()).toBe(1);
     expect(await stage.database.prisma.connection.count({ where: { integrationId: integration, status: 'active' } })).toBe(12);
   });
 

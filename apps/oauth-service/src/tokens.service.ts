@@ -17,6 +17,8 @@ const EXPIRES_SOON_MS = 60_000;
 const CONFIRMED_WITHIN_MS = 5 * 60_000;
 const POLL_MS = 120;
 const PARALLEL_REFRESHES = 8;
+/** So long an integration that refuses or does not answer is left alone by what is refreshed ahead; callers may still ask. */
+const PUT_OFF_MS = 60_000;
 /** After this much of a batch no further refresh is started, so that the last one ends within the operation's deadline. */
 const BATCH_MS = 40_000;
 
@@ -73,7 +75,10 @@ export class TokensService {
           late ||= performance.now() >= stopAt;
           // What limits one connection, refuses its client or does not answer does so to its neighbours too: to ask on may
           // lock us out, and waiting for one host after the other would hold up everybody else.
-          if (late || !(await this.refreshOne(row, counts))) break;
+          if (late) break;
+          if (await this.refreshOne(row, counts)) continue;
+          await this.store.putOff(row.integrationId, this.clock.in(PUT_OFF_MS));
+          break;
         }
       }
     };
