@@ -11,6 +11,7 @@ import { IdempotencyStore } from './idempotency/store.js';
 import { oidcProviders } from './oidc/parts.js';
 import { SignInMethods } from './oidc/sign-in-methods.js';
 import { notificationControllers, notificationProviders } from './notifications/providers.js';
+import { Retention } from './retention.js';
 
 const SWEEP_EVERY_MS = 3_600_000;
 const AUDIT_DAYS = Symbol('how long the audit trail is kept');
@@ -22,6 +23,7 @@ export class GatewayModule implements OnApplicationBootstrap {
     private readonly idempotency: IdempotencyStore,
     private readonly sessions: Sessions,
     private readonly audit: AuditTrail,
+    private readonly retention: Retention,
     @Inject(AUDIT_DAYS) private readonly auditDays: number,
     private readonly lifecycle: Lifecycle,
     private readonly logger: Logger,
@@ -37,6 +39,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         IdempotencyStore,
         AuditTrail,
         Recorder,
+        Retention,
         { provide: AUDIT_DAYS, useValue: settings.VANE_API_GATEWAY_AUDIT_DAYS },
         ...oidcProviders(settings),
         ...notificationProviders(settings),
@@ -62,6 +65,7 @@ export class GatewayModule implements OnApplicationBootstrap {
     const timer = setInterval(() => {
       sweep('idempotency keys', () => this.idempotency.sweep());
       sweep('sessions', () => this.sessions.sweep());
+      sweep('notifications, invitations and tokens', () => this.retention.sweep());
       sweep('audit trail', () => this.audit.sweep(this.auditDays));
     }, SWEEP_EVERY_MS).unref();
     this.lifecycle.onStop(() => clearInterval(timer));

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { VaneError, type Role, type SessionView } from '@vane/contracts';
 import { Database, newId } from '@vane/db';
 import { Clock } from '@vane/runtime';
+import { deleteInBatches } from '../retention.js';
 import { csrfTokenOf } from './csrf.js';
 import { hashToken } from './token.js';
 import { lockUser } from './user-rows.js';
@@ -90,9 +91,8 @@ export class Sessions {
 
   /** Deletes sessions that have ended, and tokens to choose a password a week after their end; returns how many. */
   async sweep(): Promise<number> {
-    const sessions = await this.database.prisma.session.deleteMany({ where: { expiresAt: { lte: this.clock.now() } } });
-    const resets = await this.database.prisma.passwordReset.deleteMany({ where: { expiresAt: { lte: this.clock.in(-RESETS_KEPT_MS) } } });
-    return sessions.count + resets.count;
+    const sessions = await deleteInBatches(this.database, 'session', 'expires_at <= $1', [this.clock.now()]);
+    return sessions + (await deleteInBatches(this.database, 'password_reset', 'expires_at <= $1', [this.clock.in(-RESETS_KEPT_MS)], 'token_hash'));
   }
 }
 

@@ -3,9 +3,9 @@ import type { Actor } from '@vane/contracts';
 import { Database, firstIdAt, newId } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import { whileReachable } from '../reachable.js';
+import { deleteInBatches } from '../retention.js';
 import { documentOf, storable } from './document.js';
 
-const SWEEP_BATCH = 5_000;
 const DAY_MS = 86_400_000;
 
 /** What is known of a mutation before it is made. Secrets are masked already. */
@@ -82,15 +82,7 @@ export class AuditTrail {
   /** Deletes entries older than so many days, in batches; 0 keeps them for ever. Returns how many. */
   async sweep(days: number): Promise<number> {
     if (days === 0) return 0;
-    const oldest = firstIdAt('audit', this.clock.in(-days * DAY_MS));
-    for (let swept = 0; ; ) {
-      const { rowCount } = await this.database.pool.query(
-        'DELETE FROM audit_entry WHERE id IN (SELECT id FROM audit_entry WHERE id < $1 ORDER BY id LIMIT $2)',
-        [oldest, SWEEP_BATCH],
-      );
-      swept += rowCount ?? 0;
-      if ((rowCount ?? 0) < SWEEP_BATCH) return swept;
-    }
+    return deleteInBatches(this.database, 'audit_entry', 'id < $1', [firstIdAt('audit', this.clock.in(-days * DAY_MS))]);
   }
 }
 

@@ -5,11 +5,11 @@ import { Clock } from '@vane/runtime';
 import type { RestOperation } from '../http/input.js';
 import type { Answer } from '../http/problem.js';
 import { whileReachable } from '../reachable.js';
+import { deleteInBatches } from '../retention.js';
 import { fingerprintOf } from './once.js';
 
 /** How long an answer is replayed. */
 export const KEPT_MS = 24 * 3_600_000;
-const SWEEP_BATCH = 5_000;
 
 export type KeyedCall = { actorId: string; key: string; fingerprint: string };
 
@@ -70,16 +70,8 @@ export class IdempotencyStore {
 
   /** Deletes what is kept no longer, in batches; returns how many. */
   async sweep(): Promise<number> {
-    let swept = 0;
-    for (;;) {
-      const { rowCount } = await this.database.pool.query(
-        `DELETE FROM idempotency_key WHERE (actor_id, key) IN
-           (SELECT actor_id, key FROM idempotency_key WHERE created_at <= $1 AND locked_until <= $2 LIMIT $3)`,
-        [this.clock.in(-KEPT_MS), this.clock.now(), SWEEP_BATCH],
-      );
-      swept += rowCount ?? 0;
-      if ((rowCount ?? 0) < SWEEP_BATCH) return swept;
-    }
+    const ended = [this.clock.in(-KEPT_MS), this.clock.now()];
+    return deleteInBatches(this.database, 'idempotency_key', 'created_at <= $1 AND locked_until <= $2', ended, 'actor_id, key');
   }
 
   /** One statement, so that of any number of calls at once exactly one gets the key. */
