@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
 import { Database } from '@vane/db';
 import { Bus, createLogger } from '@vane/runtime';
 import { Authenticator } from './access/authenticator.js';
 import { Identities } from './access/identities.js';
+import { AuditTrail } from './audit/audit-trail.js';
 import { SessionCookie } from './access/session-cookie.js';
 import { Sessions } from './access/sessions.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
@@ -152,17 +152,60 @@ describe('an API token', () => {
 
 describe('the bootstrap setting', () => {
   const superadmins = () => gateway.database.prisma.apiToken.findMany({ where: { role: 'superadmin' } });
+  const trail = () => gateway.database.prisma.auditEntry.findMany({ where: { operation: 'tokens.replace-bootstrap' } });
   const logger = createLogger({ app: 'test', level: 'silent' });
+  const bootstrap = (token: string) =>
+    bootstrapSuperadmin({ database: gateway.database, clock: gateway.clock, trail: new AuditTrail(gateway.database, gateway.clock), logger }, token);
+  const statusWith = async (token: string) => (await gateway.send('GET', '/api/v1/workspaces', { token })).status;
+  /** Past the time for which a gateway may go by what it read before. */
+  const forget = () => gateway.clock.move(5_000);
 
   test('made the one superadmin of a fresh instance', async () => {
     expect(await superadmins()).toMatchObject([{ name: 'bootstrap', workspaceId: null, tokenHash: hashToken(gateway.superadmin) }]);
+    expect(await bootstrap(gateway.superadmin)).toBe('unchanged');
+    expect(await trail()).toEqual([]);
   });
 
-  test('makes one superadmin when gateways start at once, whatever token each has', async () => {
+  test('replaces the token when it changes: the old one ends, and the audit trail says so', async () => {
+    const [before] = await superadmins();
+    const next = newToken();
+    expect(await statusWith(gateway.superadmin)).toBe(200);
+    const second = await startGateway({ ...gateway.settings, VANE_BOOTSTRAP_TOKEN: next }, gateway.clock);
+    await second.close();
+    forget();
+    expect([await statusWith(gateway.superadmin), await statusWith(next)]).toEqual([401, 200]);
+    expect(await superadmins()).toEqual([{ ...before!, tokenHash: hashToken(next) }]);
+    const read = await gateway.send('GET', '/api/v1/audit?operation=tokens.replace-bootstrap', { token: next });
+    expect(read.json['items']).toMatchObject([{ actorKind: 'system', actorLabel: 'api-gateway', workspaceId: null, targetId: before!.id, outcome: 'ok' }]);
+    expect(await bootstrap(gateway.superadmin)).toBe('replaced');
+    forget();
+    expect([await statusWith(gateway.superadmin), await statusWith(next)]).toEqual([200, 401]);
+  });
+
+  test('leaves a token of a workspace alone that is called the same', async () => {
+    const { id } = await gateway.addToken(gateway.workspace, 'admin');
+    const named = await gateway.database.prisma.apiToken.update({ where: { id }, data: { name: 'bootstrap' } });
+    expect(await bootstrap(newToken())).toBe('replaced');
+    expect(await gateway.database.prisma.apiToken.findUnique({ where: { id } })).toEqual(named);
+    expect(await bootstrap(gateway.superadmin)).toBe('replaced');
+  });
+
+  test('makes one superadmin when gateways start at once, whatever token each has, and counts every replacement', async () => {
     await gateway.database.prisma.apiToken.deleteMany({ where: { role: 'superadmin' } });
-    const tokens = [gateway.superadmin, gateway.superadmin, `vat_${randomBytes(32).toString('base64url')}`];
-    const made = await Promise.all(tokens.map((token) => bootstrapSuperadmin(gateway.database, gateway.clock, logger, token)));
-    expect(made.filter(Boolean)).toHaveLength(1);
-    expect(await superadmins()).toHaveLength(1);
+    const earlier = (await trail()).length;
+    const tokens = [gateway.superadmin, gateway.superadmin, newToken()];
+    const became = await Promise.all(tokens.map(bootstrap));
+    expect(became.filter((one) => one === 'made')).toHaveLength(1);
+    const [only, ...others] = await superadmins();
+    expect(others).toEqual([]);
+    expect(tokens.map(hashToken)).toContain(only!.tokenHash);
+    expect((await trail()).length - earlier).toBe(became.filter((one) => one === 'replaced').length);
+  });
+
+  test('makes none where another superadmin token is valid', async () => {
+    await gateway.database.prisma.apiToken.deleteMany({ where: { role: 'superadmin' } });
+    await gateway.addToken(null, 'superadmin');
+    expect(await bootstrap(newToken())).toBe('unchanged');
+    expect(await superadmins()).toMatchObject([{ name: 'superadmin' }]);
   });
 });

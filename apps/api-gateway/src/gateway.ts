@@ -4,6 +4,7 @@ import { Bus, Clock, Logger, Metrics, startApp } from '@vane/runtime';
 import type { FastifyInstance } from 'fastify';
 import { Authenticator } from './access/authenticator.js';
 import { Authoriser } from './access/authoriser.js';
+import { AuditTrail } from './audit/audit-trail.js';
 import { Recorder } from './audit/recorder.js';
 import { bootstrapSuperadmin } from './access/bootstrap.js';
 import { GuessLimits } from './access/guess-limits.js';
@@ -33,7 +34,8 @@ export function startGateway(settings: GatewaySettings, clock?: Clock): Promise<
     module: GatewayModule.forSettings(settings, clock),
     routes: async (fastify, app) => {
       const token = settings.VANE_BOOTSTRAP_TOKEN;
-      if (token) await bootstrapSuperadmin(app.get(Database), app.get(Clock), app.get(Logger), token);
+      const parts = { database: app.get(Database), clock: app.get(Clock), trail: app.get(AuditTrail), logger: app.get(Logger) };
+      if (token) await bootstrapSuperadmin(parts, token);
       await addRoutes(fastify, app, settings);
     },
   });

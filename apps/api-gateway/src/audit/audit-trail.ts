@@ -31,6 +31,9 @@ export type Ending = {
   targetId?: string | null;
 };
 
+/** A pool, or the connection of a transaction. */
+type Queries = Pick<Database['pool'], 'query'>;
+
 /** Rows of `audit_entry`: one for every mutation, there before it is made and completed after it. */
 @Injectable()
 export class AuditTrail {
@@ -40,12 +43,12 @@ export class AuditTrail {
   ) {}
 
   /** Notes what is about to be done, and returns the entry's id. Throws `unavailable` when it cannot be noted. */
-  async begin(intent: Intent): Promise<string> {
+  async begin(intent: Intent, queries: Queries = this.database.pool): Promise<string> {
     const at = this.clock.now();
     const id = newId('audit', at);
     const { actor } = intent;
     await whileReachable(
-      this.database.pool.query(
+      queries.query(
         `INSERT INTO audit_entry (id, workspace_id, at, actor_kind, actor_id, actor_label, user_id, operation, target_id, input, before, correlation_id, address)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
         [
@@ -58,9 +61,9 @@ export class AuditTrail {
   }
 
   /** Notes how it ended. An entry that never gets here stays without an outcome, which says that nobody knows. */
-  async complete(id: string, { outcome, status, after, workspaceId, actor, targetId }: Ending): Promise<void> {
+  async complete(id: string, { outcome, status, after, workspaceId, actor, targetId }: Ending, queries: Queries = this.database.pool): Promise<void> {
     await whileReachable(
-      this.database.pool.query(
+      queries.query(
         `UPDATE audit_entry SET outcome = $2, status = $3, after = $4, ended_at = $5,
            workspace_id = coalesce(workspace_id, $6), target_id = coalesce(target_id, $7),
            actor_kind = coalesce($8, actor_kind), actor_id = coalesce($9, actor_id), actor_label = coalesce($10, actor_label),
@@ -74,9 +77,9 @@ export class AuditTrail {
     );
   }
 
-  /** Notes at once what was refused before it was begun, or ended without us. */
-  async note(intent: Intent, ending: Ending): Promise<void> {
-    await this.complete(await this.begin(intent), ending);
+  /** Notes at once what was refused before it was begun, ended without us, or is done in the transaction that is given. */
+  async note(intent: Intent, ending: Ending, queries: Queries = this.database.pool): Promise<void> {
+    await this.complete(await this.begin(intent, queries), ending, queries);
   }
 
   /** Deletes entries older than so many days, in batches; 0 keeps them for ever. Returns how many. */
