@@ -14,7 +14,8 @@ const natsUrl = process.env['VANE_NATS_URL'] ?? 'nats://127.0.0.1:4222';
 const logger = createLogger({ app: 'test', level: 'silent' });
 
 const outputs: Record<ScheduledOperation, object> = {
-  'subscriptions.sweep': { settled: 0, more: false },
+  'subscriptions.sweep': { ok: true },
+  'work.due': { items: [], more: false },
   'connections.refresh-due': { refreshed: 0, failed: 0, more: false },
   'connections.disconnect-due': { disconnected: 0, more: false },
   'inbox.relay': { relayed: 0, more: false },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { SCHEDULES, scheduledWork, systemCall, VaneError, type CallContext } from '@vane/contracts';
+import { doWork, itemWork, SCHEDULES, scheduledWork, systemCall, VaneError, type CallContext, type WorkItem } from '@vane/contracts';
 import type { Bus, Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
 import { WORK, type ScheduledOperation } from './work.js';
 
@@ -9,6 +9,8 @@ export const UPSERT_MS = 10_000;
 export const MAX_STEPS = 50;
 /** Asking an owner may take as long as its operation's deadline; stopping does not wait for that. */
 const STOP_MS = 8_000;
+/** Items under way at once: they wait for services, mostly. More of them: more processes. */
+const ITEMS_AT_ONCE = 16;
 
 export type SyncWorkerParts = { bus: Bus; queues: JobQueues; clock: Clock; logger: Logger; metrics: Metrics };
 
@@ -19,6 +21,7 @@ export class SyncWorker {
   private readonly running = new Set<ScheduledOperation>();
   private readonly ticks;
   private readonly items;
+  private readonly done;
   private readonly duration;
   private timer: NodeJS.Timeout | undefined;
   private stopping = false;
@@ -27,6 +30,7 @@ export class SyncWorker {
     const { metrics } = parts;
     this.ticks = metrics.counter('vane_sync_ticks_total', 'Ticks of recurring work by what became of them', ['operation', 'outcome']);
     this.items = metrics.counter('vane_sync_items_total', 'What recurring work took care of', ['operation']);
+    this.done = metrics.counter('vane_sync_work_total', 'Things that were due by what became of them', ['kind', 'outcome']);
     this.duration = metrics.histogram('vane_sync_tick_seconds', 'Time a tick took', ['operation']);
   }
 
@@ -34,6 +38,7 @@ export class SyncWorker {
   async start(): Promise<void> {
     const concurrency = SCHEDULES.length * 2;
     this.parts.queues.work(scheduledWork, ({ operation }) => this.tick(operation), { concurrency });
+    this.parts.queues.work(itemWork, (item) => this.item(item), { concurrency: ITEMS_AT_ONCE });
     this.timer = setInterval(() => void this.schedule(), UPSERT_MS);
     await this.schedule();
   }
@@ -65,7 +70,7 @@ export class SyncWorker {
       if (done > 0) logger.info(fields, 'recurring work done');
       else logger.debug(fields, 'no recurring work was due');
     } catch (error) {
-      const away = error instanceof VaneError && (error.code === 'unavailable' || error.code === 'deadline_exceeded');
+      const away = isAway(error);
       this.count(operation, away ? 'unavailable' : 'failed');
       const fields = { err: error, operation, correlationId };
       if (away) logger.warn(fields, 'owner of recurring work cannot be asked');
@@ -73,6 +78,20 @@ export class SyncWorker {
     } finally {
       this.running.delete(operation);
       this.duration.observe({ operation }, (clock.now().getTime() - began.getTime()) / 1000);
+    }
+  }
+
+  /** Has its owner do one thing that is due. Never rejects: what did not work is due again, and comes with a later tick. */
+  async item(item: WorkItem): Promise<void> {
+    const correlationId = randomUUID();
+    const { kind } = item;
+    try {
+      const { done } = await this.parts.bus.ask(doWork, item, systemCall('sync-worker', correlationId));
+      this.done.inc({ kind, outcome: done ? 'done' : 'left' });
+    } catch (error) {
+      const away = isAway(error);
+      this.done.inc({ kind, outcome: away ? 'unavailable' : 'failed' });
+      this.parts.logger[away ? 'warn' : 'error']({ err: error, ...item, correlationId }, 'what is due could not be done');
     }
   }
 
@@ -104,7 +123,7 @@ export class SyncWorker {
         actor: systemCall('sync-worker', correlationId).actor,
         idempotencyKey: `${correlationId}.${steps}`,
       };
-      const reply = await WORK[operation](this.parts.bus, call);
+      const reply = await WORK[operation](this.parts, call);
       done += reply.done;
       if (!reply.more || steps >= MAX_STEPS || this.stopping) return { done, steps };
     }
@@ -114,3 +133,6 @@ export class SyncWorker {
     this.ticks.inc({ operation, outcome });
   }
 }
+
+const isAway = (error: unknown): boolean =>
+  error instanceof VaneError && (error.code === 'unavailable' || error.code === 'deadline_exceeded');

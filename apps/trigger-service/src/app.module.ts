@@ -14,6 +14,7 @@ import { ActivityController } from './controllers/activity.controller.js';
 import { RunnablesController } from './controllers/runnables.controller.js';
 import { ServicesController } from './controllers/services.controller.js';
 import { TriggersController } from './controllers/triggers.controller.js';
+import { WorkController } from './controllers/work.controller.js';
 import { DataKey } from './data-key.js';
 import { InboxRelay } from './intake/inbox.js';
 import { Intake } from './intake/intake.js';
@@ -24,6 +25,7 @@ import { ConnectionFollower } from './sagas/connection-follower.js';
 import { Feeds } from './sagas/feeds.js';
 import { Moves } from './sagas/moves.js';
 import { SecretRotation } from './sagas/secret-rotation.js';
+import { settleWork } from './sagas/settle-work.js';
 import { Settler } from './sagas/settler.js';
 import { SubscriptionRows } from './sagas/subscription-rows.js';
 import { Sweeper } from './sagas/sweeper.js';
@@ -31,6 +33,7 @@ import { TriggerPlans } from './trigger-plans.js';
 import { TriggerRows } from './trigger-rows.js';
 import { TriggerViews } from './trigger-views.js';
 import { Triggers } from './triggers.js';
+import { WorkDesk } from './work-desk.js';
 
 /** Opens what the service talks to, and closes it again when the app stops. */
 const connections = (settings: TriggerSettings) => [
@@ -98,11 +101,14 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: Sweeper,
-    inject: [Database, SubscriptionRows, ConnectionFollower, Feeds, Settler, SecretRotation, Moves, AdapterRegistry, Clock, Logger],
-    useFactory: (
-      database: Database, rows: SubscriptionRows, follower: ConnectionFollower, feeds: Feeds, settler: Settler, secrets: SecretRotation, moves: Moves,
-      adapters: AdapterRegistry, clock: Clock, logger: Logger,
-    ) => new Sweeper(database, rows, follower, feeds, settler, secrets, moves, adapters, clock, logger),
+    inject: [ConnectionFollower, SecretRotation, Moves],
+    useFactory: (follower: ConnectionFollower, secrets: SecretRotation, moves: Moves) => new Sweeper(follower, secrets, moves),
+  },
+  {
+    provide: WorkDesk,
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry],
+    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry) =>
+      new WorkDesk([settleWork(database, rows, feeds, settler, adapters)]),
   },
   {
     provide: ConnectionRelease,
@@ -167,7 +173,7 @@ export class AppModule implements OnApplicationBootstrap {
     return {
       module: AppModule,
       imports: [RuntimeModule.forApp('trigger-service', settings, clock)],
-      controllers: [TriggersController, RunnablesController, ServicesController, ActivityController],
+      controllers: [TriggersController, WorkController, RunnablesController, ServicesController, ActivityController],
       providers: [...connections(settings), ...domain(settings)],
     };
   }

@@ -175,7 +175,10 @@ describe('a connection that lacks a scope', () => {
 
 describe('what a connection has registered, when another account takes it over', () => {
   const reapply = () => bus.ask(contracts.reapplySubscriptions, { workspace, connection }, as(owner));
-  const sweep = () => bus.ask(contracts.sweepSubscriptions, { limit: 20 }, as(owner));
+  const sweep = async () => {
+    await bus.ask(contracts.sweepSubscriptions, { limit: 20 }, as(owner));
+    for (const item of (await bus.ask(contracts.dueWork, { limit: 20 }, as(owner))).items) await bus.ask(contracts.doWork, item, as(owner));
+  };
   const status = async (id: string) => (await read(owner, id)).subscription;
 
   it('is changed in the new name', async () => {

@@ -1,5 +1,5 @@
 import type { AdapterRegistry } from '@vane/adapters';
-import type { SubscriptionView, TriggerView } from '@vane/contracts';
+import type { PullView, SubscriptionView, TriggerView } from '@vane/contracts';
 import type { Prisma } from '@vane/db';
 import { schemeOf, type JsonObject } from '@vane/kit';
 import { hookUrl } from '@vane/runtime';
@@ -11,7 +11,7 @@ const HISTORY_LINES = 50;
 
 /** What a trigger is read with: its feed's newest subscription and that one's history. */
 export const withSubscription = {
-  feed: { include: { subscriptions: { orderBy: { id: 'desc' }, take: 1, include: historyOf() } } },
+  feed: { include: { pull: true, subscriptions: { orderBy: { id: 'desc' }, take: 1, include: historyOf() } } },
 } as const satisfies Prisma.TriggerInclude;
 
 export function historyOf() {
@@ -26,6 +26,17 @@ function rotationOf({ status, secretVersion, appliedSecret, oldSecretsUntil }: S
   if (status === 'removing' || status === 'removed') return null;
   if (secretVersion > 1 && appliedSecret !== secretVersion) return { state: 'applying', oldAcceptedUntil: null };
   return oldSecretsUntil && { state: 'overlap', oldAcceptedUntil: iso(oldSecretsUntil) };
+}
+
+function pullOf(pull: NonNullable<TriggerRow['feed']['pull']>): PullView {
+  const behind = pull.done !== pull.wanted;
+  return {
+    state: pull.failures > 0 ? 'failing' : pull.replaying ? 'replaying' : behind ? 'pulling' : 'waiting',
+    reason: pull.reasonCode === null ? null : { code: pull.reasonCode, message: pull.reasonMessage ?? '' },
+    lastPullAt: isoOrNull(pull.pulledAt),
+    nextPullAt: isoOrNull(pull.dueAt),
+    behind,
+  };
 }
 
 /** Turns rows into what the API shows. */
@@ -50,6 +61,10 @@ export class TriggerViews {
       statusReason: row.statusCode === null ? null : { code: row.statusCode, message: row.statusMessage ?? '' },
       callbackUrl: subscription ? hookUrl(this.publicUrl, subscription.key) : '',
       subscription: subscription ? this.subscription(subscription) : null,
+      resync: row.resync as TriggerView['resync'],
+      onDrift: row.onDrift as TriggerView['onDrift'],
+      expectEverySeconds: row.expectEverySeconds,
+      pull: row.feed.pull && pullOf(row.feed.pull),
       createdAt: iso(row.createdAt),
       updatedAt: iso(row.updatedAt),
       version: row.version,
@@ -70,6 +85,11 @@ export class TriggerViews {
       verified: type ? schemeOf(type, row.want as JsonObject).kind !== 'none' : false,
       attempts: row.attempts,
       nextAttemptAt: isoOrNull(row.nextAttemptAt),
+      expiresAt: isoOrNull(row.expiresAt),
+      renewAt: isoOrNull(row.renewAt),
+      replaces: row.replacesId,
+      checkedAt: isoOrNull(row.checkedAt),
+      drift: row.drift as SubscriptionView['drift'],
       secretRotation: rotationOf(row),
       tombstone: row.status === 'removing',
       history: row.history.map((line) => ({

@@ -166,7 +166,7 @@ export class Triggers {
     const nothing = { callbackUrl: null, active: null, fields: null };
     const subscription = row.feed.subscriptions[0];
     const { adapter, type } = this.plans.type(row.service, row.type);
-    if (!type.remote || !subscription) {
+    if (!type.remote?.get || !subscription) {
       return { state: 'not_applicable', message: `${adapter.label} keeps nothing of ours: the sender was set up by hand.`, ...nothing };
     }
     if (subscription.externalId === null) return { state: 'missing', message: 'Nothing is registered there yet.', ...nothing };

@@ -15,6 +15,7 @@ import * as services from './services.js';
 import * as subscriptionSecrets from './subscription-secrets.js';
 import * as triggers from './triggers.js';
 import * as users from './users.js';
+import * as work from './work.js';
 
 export * from './access.js';
 export * from './activity.js';
@@ -37,12 +38,13 @@ export * from './services.js';
 export * from './subscription-secrets.js';
 export * from './triggers.js';
 export * from './users.js';
+export * from './work.js';
 
 const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptionSecrets, activity, notifications]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptionSecrets, activity, notifications, work]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

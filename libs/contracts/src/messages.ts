@@ -56,6 +56,7 @@ export const executeRun = { name: 'run.execute', queue: 'runs', schema: z.object
 /** Recurring work of sync-worker: which operation to ask how often. Found due by BullMQ Job Schedulers. */
 export const SCHEDULES = [
   { name: 'subscriptions.sweep', everyMs: 5_000 },
+  { name: 'work.due', everyMs: 2_000 },
   { name: 'connections.refresh-due', everyMs: 30_000 },
   { name: 'connections.disconnect-due', everyMs: 10_000 },
   { name: 'inbox.relay', everyMs: 2_000 },

@@ -20,6 +20,8 @@ export const ID_KINDS = {
   delivery: 'dlv',
   event: 'evt',
   run: 'run',
+  canary: 'cny',
+  sync: 'syn',
 } as const;
 export type IdKind = keyof typeof ID_KINDS;
 

@@ -2,12 +2,52 @@ import { z } from 'zod';
 import { defineOperation } from './operation.js';
 import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, secretText, shownSecret, slug } from './scalars.js';
 
-export const SUBSCRIPTION_STATUSES = ['pending', 'active', 'degraded', 'missing', 'auth_required', 'removing', 'removed'] as const;
+/** `renewing`: active, and its replacement is being made; `missing`: the service does not have it; `disabled`: it does, and switched it off. */
+export const SUBSCRIPTION_STATUSES = ['pending', 'active', 'renewing', 'degraded', 'missing', 'auth_required', 'disabled', 'removing', 'removed'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 
 /** Why a subscription is in its state: a typed code, and the service's own sentence where it gave one. */
 export const reason = z.object({ code: z.string(), message: z.string() }).meta({ id: 'Reason' });
 export type Reason = z.infer<typeof reason>;
+
+export const DRIFT_KINDS = ['missing', 'disabled', 'changed', 'url_changed'] as const;
+export type DriftKind = (typeof DRIFT_KINDS)[number];
+
+/** What the service holds and what we want it to hold, where they differ. Never a secret. */
+export const driftView = z
+  .object({ kind: z.enum(DRIFT_KINDS), seenAt: instant, ours: jsonObject, theirs: jsonObject.nullable() })
+  .meta({ id: 'Drift' });
+export type DriftView = z.infer<typeof driftView>;
+
+export const RESYNC_POLICIES = ['from_now', 'replay_all'] as const;
+export const DRIFT_POLICIES = ['restore', 'flag'] as const;
+
+/** How a trigger is watched over; what is left out keeps its value, or gets the default. */
+const care = {
+  resync: z
+    .enum(RESYNC_POLICIES)
+    .describe('When the service has forgotten where we were: go on from now, or run once for everything that is there (identical versions that ran before do not run again)'),
+  onDrift: z.enum(DRIFT_POLICIES).describe('When our object at the service was changed or deleted there: put it back, or flag it and wait for a person'),
+  expectEverySeconds: z
+    .number()
+    .int()
+    .min(60)
+    .max(366 * 86_400)
+    .nullable()
+    .describe('Longest silence that is normal; null: what the rhythm of its events says'),
+};
+
+/** How the events of a feed are fetched, for services whose messages only say that there is something. */
+export const pullView = z
+  .object({
+    state: z.enum(['waiting', 'pulling', 'replaying', 'failing']),
+    reason: reason.nullable(),
+    lastPullAt: instant.nullable().describe('When a pull last reached the end'),
+    nextPullAt: instant.nullable(),
+    behind: z.boolean().describe('Whether the service has told of something that is not fetched yet'),
+  })
+  .meta({ id: 'FeedPull' });
+export type PullView = z.infer<typeof pullView>;
 
 export const subscriptionView = z
   .object({
@@ -22,6 +62,11 @@ export const subscriptionView = z
     verified: z.boolean().describe('False when whoever knows the URL can post'),
     attempts: z.number().int().describe('Tries since the last success'),
     nextAttemptAt: instant.nullable(),
+    expiresAt: instant.nullable().describe('When the service ends it by itself, as it said'),
+    renewAt: instant.nullable().describe('When it is replaced ahead of that'),
+    replaces: id('subscription').nullable().describe('The one that stays until this one is active'),
+    checkedAt: instant.nullable().describe('When it was last compared with what the service holds'),
+    drift: driftView.nullable(),
     secretRotation: z
       .object({
         state: z.enum(['applying', 'overlap']).describe('applying: the service has not confirmed the new secret; overlap: it has, and the old one is still accepted'),
@@ -50,6 +95,8 @@ export const triggerView = z
     statusReason: reason.nullable(),
     callbackUrl: shownSecret().describe('Where the service posts; its last part is a credential'),
     subscription: subscriptionView.nullable(),
+    ...care,
+    pull: pullView.nullable().describe('Null where the service sends the events themselves'),
     createdAt: instant,
     updatedAt: instant,
     version: z.number().int().describe('Send as If-Match to change the trigger'),
@@ -102,6 +149,9 @@ export const createTrigger = defineOperation({
       .optional()
       .describe('Only for services without an API: a secret that the sender already has; left out, Vane makes one'),
     paused: z.boolean().default(false).describe('Record events as skipped until resumed'),
+    resync: care.resync.default('from_now'),
+    onDrift: care.onDrift.default('restore'),
+    expectEverySeconds: care.expectEverySeconds.default(null),
   }),
   output: triggerView
     .extend({
@@ -169,6 +219,9 @@ export const updateTrigger = defineOperation({
     connectionId: ref.optional().describe('Another connection of the same service: the old one serves the trigger until the new one does'),
     config: jsonObject.optional(),
     runnableId: ref.optional(),
+    resync: care.resync.optional(),
+    onDrift: care.onDrift.optional(),
+    expectEverySeconds: care.expectEverySeconds.optional(),
   }),
   output: triggerView,
 });
@@ -242,16 +295,16 @@ export const forgetSubscription = defineOperation({
   output: subscriptionView,
 });
 
-/** Takes over sagas whose lease has ended and retries what is due; see ARCHITECTURE.md. */
+/** What is not of one subscription alone; the rest is `work.due`. */
 export const sweepSubscriptions = defineOperation({
   name: 'subscriptions.sweep',
   owner: 'trigger-service',
-  summary: 'Finish or undo what a crash, an outage or a refusal left open',
+  summary: 'Follow connections that ended or work again, finish moves and wipe secrets whose time is over',
   access: 'internal',
   mutates: true,
   deadlineMs: 60_000,
   input: z.object({ limit: z.number().int().max(200) }),
-  output: z.object({ settled: z.number().int(), more: z.boolean() }),
+  output: z.object({ ok: z.literal(true) }),
 });
 
 /** What works as a connection: asked by oauth-service before it is changed or removed, and when its grant is dead. */

@@ -3,11 +3,12 @@ import {
   listRuns, replayRun, type ConnectionView, type EventView, type InputOf, type IntegrationView, type OutputOf, type RunStatus,
 } from '@vane/contracts';
 import { ApiClient, eventually } from '@vane/testing';
+import type { z } from 'zod';
 import { formsOf, type Browser, type Page } from './browser.js';
 
 export type FinishedRun = OutputOf<typeof getRun>;
 export type Trigger = OutputOf<typeof createTrigger>;
-type TriggerInput = Omit<InputOf<typeof createTrigger>, 'workspace' | 'paused'>;
+type TriggerInput = Omit<z.input<typeof createTrigger.input>, 'workspace' | 'paused'>;
 
 const DEADLINE_MS = 30_000;
 const UNFINISHED: RunStatus[] = ['queued', 'running'];

@@ -123,11 +123,11 @@ describe('who may ask what', () => {
     expect(internal.length).toBeGreaterThan(3);
   });
 
-  it('sync-worker asks for scheduled work and nothing else', async () => {
+  it('sync-worker asks for scheduled work, for what is due, and nothing else', async () => {
     const { nats, refused } = await rawOf('sync-worker');
     for (const operation of OPERATIONS) nats.publish(operationSubject(PREFIX, operation), '{}');
     await judged(nats);
-    const scheduled = SCHEDULES.map(({ name }) => name as string);
+    const scheduled = [...SCHEDULES.map(({ name }) => name as string), 'work.do'];
     expect(refused).toHaveLength(OPERATIONS.filter(({ name }) => !scheduled.includes(name)).length);
   });
 

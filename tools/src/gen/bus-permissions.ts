@@ -1,5 +1,5 @@
 import {
-  APPS, attributeAuthorisation, confirmAuthorisation, connectionChanged, describeAuthorisation, discardAuthorisation, finishAuthorisation, getAccessToken, getConnection, getConnectionUses,
+  APPS, attributeAuthorisation, confirmAuthorisation, connectionChanged, describeAuthorisation, discardAuthorisation, doWork, finishAuthorisation, getAccessToken, getConnection, getConnectionUses,
   OPERATIONS, postNotification, reapplySubscriptions, releaseConnection, SCHEDULES, startAuthorisation, subscriptionChanged, type AppName, type Operation, type Signal,
 } from '@vane/contracts';
 import { deliveryStream, operationSubject, signalSubject } from '@vane/runtime';
@@ -28,7 +28,7 @@ const NEEDS: Record<AppName, Needs> = {
   'oauth-service': { asks: [getConnectionUses, reapplySubscriptions, releaseConnection, postNotification], tells: [connectionChanged], hears: [], jetstream: 'no' },
   'trigger-service': { asks: [getAccessToken, getConnection, postNotification], tells: [subscriptionChanged], hears: [connectionChanged], jetstream: 'reads' },
   'webhook-ingress': { asks: [], tells: [], hears: [subscriptionChanged], jetstream: 'writes' },
-  'sync-worker': { asks: scheduled, tells: [], hears: [], jetstream: 'no' },
+  'sync-worker': { asks: [...scheduled, doWork], tells: [], hears: [], jetstream: 'no' },
   'run-worker': { asks: [], tells: [], hears: [connectionChanged], jetstream: 'no' },
 };
 

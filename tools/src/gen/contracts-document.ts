@@ -1,9 +1,9 @@
-import { callContext, deliveryHeader, executeRun, OPERATIONS, SCHEDULES, scheduledWork, SIGNALS, type Job } from '@vane/contracts';
+import { callContext, deliveryHeader, executeRun, itemWork, OPERATIONS, SCHEDULES, scheduledWork, SIGNALS, type Job } from '@vane/contracts';
 import { z } from 'zod';
 
 type JsonSchema = Record<string, unknown>;
 
-const JOBS: Job[] = [executeRun, scheduledWork];
+const JOBS: Job[] = [executeRun, scheduledWork, itemWork];
 
 /** What a sender may write (`input`) or what a reader gets (`output`), as JSON Schema 2020-12. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {

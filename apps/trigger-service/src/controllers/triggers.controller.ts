@@ -7,7 +7,6 @@ import { ConnectionRelease } from '../connection-release.js';
 import { ConnectionMoves } from '../connection-moves.js';
 import { ConnectionUsesReader } from '../connection-uses.js';
 import { SubscriptionRows } from '../sagas/subscription-rows.js';
-import { Sweeper } from '../sagas/sweeper.js';
 import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
 import { Triggers } from '../triggers.js';
 
@@ -16,7 +15,6 @@ export class TriggersController {
   constructor(
     @Inject(Triggers) private readonly triggers: Triggers,
     @Inject(TriggerViews) private readonly views: TriggerViews,
-    @Inject(Sweeper) private readonly sweeper: Sweeper,
     @Inject(Database) private readonly database: Database,
     @Inject(ConnectionUsesReader) private readonly uses: ConnectionUsesReader,
     @Inject(ConnectionRelease) private readonly connectionRelease: ConnectionRelease,
@@ -96,11 +94,6 @@ export class TriggersController {
   @Handles(contracts.rotateSubscriptionSecret)
   rotateSecret(input: InputOf<typeof contracts.rotateSubscriptionSecret>, call: CallContext) {
     return this.triggers.rotateSecret(input, call);
-  }
-
-  @Handles(contracts.sweepSubscriptions)
-  sweep(input: InputOf<typeof contracts.sweepSubscriptions>) {
-    return this.sweeper.sweep(input.limit);
   }
 
   @Handles(contracts.reapplySubscriptions)

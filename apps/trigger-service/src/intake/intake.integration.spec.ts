@@ -60,8 +60,8 @@ beforeEach(async () => {
 
 async function addTrigger(id: string, status: string): Promise<void> {
   await database.pool.query(
-    `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, config, want, status, version, created_at, updated_at)
-     VALUES ($1, $2, $3, 'n', 'generic-webhook', 'webhook', '{}', '{}', $4, 1, $5, $5)`,
+    `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, config, want, status, version, created_at, updated_at, resync, on_drift)
+     VALUES ($1, $2, $3, 'n', 'generic-webhook', 'webhook', '{}', '{}', $4, 1, $5, $5, 'from_now', 'restore')`,
     [id, ids.workspace, ids.feed, status, clock.now()],
   );
 }

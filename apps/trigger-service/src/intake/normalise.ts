@@ -23,7 +23,7 @@ export function normaliseDelivery(
   if (header.status !== 'accepted') return { header, body, events: [] };
   try {
     const webhook = adapters.get(header.service)?.triggerTypes[header.triggerType]?.webhook;
-    if (!webhook) throw new Error(`No adapter for ${header.service}/${header.triggerType} is installed.`);
+    if (!webhook?.normalise) throw new Error(`No adapter for ${header.service}/${header.triggerType} is installed.`);
     if (!want) throw new Error('The subscription of this delivery is not there any more.');
     const request = { headers: header.headers, body, receivedAt: header.receivedAt };
     const events = webhook.normalise(request, want).map((event, index) => ({

@@ -42,9 +42,9 @@ describe('a move to another feed', () => {
   it('that nobody goes on with is finished by the sweeper: new there, then old gone', async () => {
     const { trigger, subscription: old } = await active();
     const fresh = await start(trigger, 'con_y');
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await read(fresh)).toMatchObject({ status: 'active', connection_id: 'con_y' });
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await read(old)).toMatchObject({ status: 'removed' });
     expect(stage.objects.list.map(({ externalId }) => externalId)).toEqual([(await read(fresh)).external_id]);
     expect(await reread(trigger)).toMatchObject({ connectionId: 'con_y', feedId: fresh.feed_id, oldFeedId: old.feed_id, oldFeedUntil: expect.any(Date) });
@@ -55,7 +55,7 @@ describe('a move to another feed', () => {
     const fresh = await start(trigger, 'con_y');
     await stage.parts.settler.settle(fresh.id, call);
     expect(await read(old)).toMatchObject({ status: 'active' });
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await read(old)).toMatchObject({ status: 'removed' });
   });
 
@@ -64,14 +64,14 @@ describe('a move to another feed', () => {
     stage.objects.before = away;
     const fresh = await start(trigger, 'con_y');
     for (let turn = 0; turn < 3; turn += 1) {
-      await stage.parts.sweeper.sweep(200);
+      await stage.tick();
       stage.clock.aheadMs += 3_600_000;
     }
     expect([(await read(old)).status, (await read(fresh)).status]).toEqual(['active', 'pending']);
     expect(await reread(trigger)).toMatchObject({ oldFeedId: old.feed_id, oldFeedUntil: null });
     stage.objects.before = () => undefined;
-    await stage.parts.sweeper.sweep(200);
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
+    await stage.tick();
     expect([(await read(old)).status, (await read(fresh)).status]).toEqual(['removed', 'active']);
   });
 
@@ -85,8 +85,8 @@ describe('a move to another feed', () => {
     expect(await read(second)).toMatchObject({ status: 'removing' });
     stage.objects.before = () => undefined;
     stage.clock.aheadMs += 3_600_000;
-    await stage.parts.sweeper.sweep(200);
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
+    await stage.tick();
     expect([(await read(first)).status, (await read(second)).status, (await read(third)).status]).toEqual(['removed', 'removed', 'active']);
     expect(stage.objects.list).toHaveLength(1);
   });
@@ -121,10 +121,10 @@ describe('a move to another feed', () => {
     const { trigger } = await active();
     const fresh = await start(trigger, 'con_y');
     await stage.parts.settler.settle(fresh.id, call);
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await reread(trigger)).toMatchObject({ oldFeedUntil: expect.any(Date) });
     stage.clock.aheadMs += 25 * 3_600_000;
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await reread(trigger)).toMatchObject({ oldFeedId: null, oldFeedUntil: null });
   });
 });

@@ -44,11 +44,11 @@ describe('rotating a secret', () => {
     expect((await stage.parts.settler.settle(row.id, call)).outcome).toBe('later');
     stage.clock.aheadMs += 2 * HOUR;
     expect(await read()).toMatchObject({ status: 'degraded', applied_secret: 1, secret_version: 2, old_secrets_until: null });
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await secrets()).toHaveLength(2);
     stage.objects.before = () => undefined;
     stage.clock.aheadMs += HOUR;
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     const done = await read();
     expect(done).toMatchObject({ status: 'active', applied_secret: 2, attempts: 0, next_attempt_at: null });
     expect(Math.abs(done.old_secrets_until!.getTime() - stage.clock.now().getTime() - HOUR)).toBeLessThan(10_000);
@@ -59,10 +59,10 @@ describe('rotating a secret', () => {
     await stage.parts.settler.settle(row.id, call);
     const { version } = await read();
     stage.clock.aheadMs += HOUR - 60_000;
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await secrets()).toHaveLength(2);
     stage.clock.aheadMs += 120_000;
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await secrets()).toEqual([there()]);
     expect(await read()).toMatchObject({ version: version + 1, old_secrets_until: null, secret_overlap_ms: null, secret_version: 2, applied_secret: 2 });
   });
@@ -75,7 +75,7 @@ describe('rotating a secret', () => {
     await stage.database.pool.query(`UPDATE subscription SET secrets_enc = 'broken', old_secrets_until = $2 WHERE id = $1`, [broken.id, past]);
     const due = await stage.pending('con_z');
     stage.clock.aheadMs += 2 * HOUR;
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await secrets()).toHaveLength(1);
     expect(await read(due.id)).toMatchObject({ status: 'active' });
   });

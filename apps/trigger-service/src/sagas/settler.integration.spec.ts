@@ -91,7 +91,7 @@ describe('keeping triggers and subscriptions in step', () => {
     const made = [await stage.pending()];
     await stage.database.pool.query(`UPDATE subscription SET secrets_enc = 'broken' WHERE id = $1`, [made[0]!.id]);
     const other = await stage.pending('con_y');
-    await stage.parts.sweeper.sweep(200);
+    await stage.tick();
     expect(await stage.parts.rows.read(other.id)).toMatchObject({ status: 'active' });
     expect(await stage.parts.rows.read(made[0]!.id)).toMatchObject({ status: 'pending', reason_message: expect.stringContaining('decrypt') });
   });

@@ -109,7 +109,7 @@ export class Settler {
   private async step(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
     if (row.status === 'removing') return this.remove(row, triedBefore, remote, http);
     const [secret] = await this.feeds.secrets(row);
-    const input = { resource: row.resource, want: row.want, callbackUrl: hookUrl(this.publicUrl, row.key), secret: secret! };
+    const input = { id: row.id, resource: row.resource, want: row.want, callbackUrl: hookUrl(this.publicUrl, row.key), secret: secret! };
     const externalId = row.external_id === null ? await this.register(remote, http, input, triedBefore) : await this.update(row.external_id, remote, http, input);
     return { status: 'active', externalId, applied: row.want };
   }
@@ -137,7 +137,7 @@ export class Settler {
     const [kept] = ours;
     if (kept === undefined) return undefined;
     await this.removeOthers(ours, kept, remote, http, input);
-    await remote.update(http, kept, input);
+    await remote.update?.(http, kept, input);
     return kept;
   }
 
@@ -147,7 +147,7 @@ export class Settler {
 
   private async update(externalId: string, remote: RemoteApi, http: ServiceHttp, input: RegisterInput): Promise<string> {
     try {
-      await remote.update(http, externalId, input);
+      await remote.update?.(http, externalId, input);
       return externalId;
     } catch (error) {
       if (!(error instanceof ServiceError) || error.kind !== 'not_found') throw error;
@@ -157,7 +157,7 @@ export class Settler {
 
   /** Only an object that carries our own callback URL is ours. */
   private async findOurs(remote: RemoteApi, http: ServiceHttp, input: { resource: string; callbackUrl: string }): Promise<string[]> {
-    const all = await remote.list(http, input.resource);
+    const all = (await remote.list?.(http, input.resource)) ?? [];
     return all.filter((object) => object.callbackUrl === input.callbackUrl).map((object) => object.externalId);
   }
 

@@ -1,11 +1,10 @@
 import type { z } from 'zod';
+import type { JsonObject } from './json.js';
+import type { NormalisedEvent, PullSpec } from './pull.js';
+import type { RemoteApi } from './remote.js';
 import type { Answer, RawRequest } from './request.js';
 import type { VerificationScheme } from './scheme.js';
 import type { Endpoint, ServiceHttp } from './service-http.js';
-
-/** A JSON value; what adapters keep and hand over must survive the database. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
 
 export type OAuthProfile = {
   authorize: Endpoint;
@@ -70,57 +69,6 @@ export type Plan<Want extends JsonObject = JsonObject> = {
   want: Want;
 };
 
-/** The object at the service, as the service shows it. */
-export type RemoteSubscription = {
-  externalId: string;
-  callbackUrl: string | null;
-  active: boolean | null;
-  /** What can be compared with `want`, by its keys, and further facts for people. Never a secret, never an encrypted blob. */
-  fields: JsonObject;
-};
-
-export type RegisterInput<Want extends JsonObject = JsonObject> = {
-  resource: string;
-  want: Want;
-  callbackUrl: string;
-  /** Ours, chosen before the call and committed with the pending subscription. */
-  secret: string;
-};
-
-export type Registered = { externalId: string };
-
-/**
- * The service's subscription API. Each call throws a ServiceError when it did not do what was asked. The first try just
- * registers. After a try that may have got through unheard the engine lists, adopts one object that carries our callback
- * URL and removes its doubles, and registers again only when none is there; after a `conflict` it lists and adopts too.
- */
-export type RemoteApi<Want extends JsonObject = JsonObject> = {
-  register(http: ServiceHttp, input: RegisterInput<Want>): Promise<Registered>;
-  /** Everything at this resource that the service lets us see, ours and foreign, all pages. */
-  list(http: ServiceHttp, resource: string): Promise<RemoteSubscription[]>;
-  /** Null when the service says it is not there. */
-  get(http: ServiceHttp, resource: string, externalId: string): Promise<RemoteSubscription | null>;
-  /**
-   * Makes it look like `want`, active, with the secret it is given; throws `not_found` when it is gone. Where
-   * `canReplaceSecret` is left out, the secret is always the one it was registered with.
-   */
-  update(http: ServiceHttp, externalId: string, input: RegisterInput<Want>): Promise<void>;
-  /** Gone already counts as removed. */
-  remove(http: ServiceHttp, resource: string, externalId: string): Promise<'removed' | 'gone'>;
-  /** An update with another secret makes the service use that from then on; left out: only a new object gets a new secret. */
-  canReplaceSecret?: true;
-};
-
-export type NormalisedEvent = {
-  /** The service's own name of what happened. */
-  type: string;
-  /** Identity within the feed, stable when the service sends again; null where the service gives none. */
-  dedupeKey: string | null;
-  /** When it happened, ISO 8601, where the service says so. */
-  occurredAt: string | null;
-  payload: Json;
-};
-
 /** A verified request as it was stored: headers in lower case without credentials, body after redaction. */
 export type StoredRequest = {
   headers: Readonly<Record<string, string>>;
@@ -135,6 +83,9 @@ export type Redaction = {
   /** Seconds for which scripts may read what was cut out as `ctx.auth`, encrypted; left out: it is dropped. */
   authSeconds?: number;
 };
+
+/** `id`: the one given to `register`; `aux`: a member of what `register` answered, not compared before that is known. */
+export type HeaderBinding = { header: string; to: 'id' | { aux: string } };
 
 export type WebhookSpec<Want extends JsonObject = JsonObject> = {
   /** The scheme of a subscription; a function where the config decides it. */
@@ -153,10 +104,16 @@ export type WebhookSpec<Want extends JsonObject = JsonObject> = {
   /** True for a verified message that is recorded and starts nothing, as GitHub's ping. */
   isPing?(request: Pick<RawRequest, 'headers'>): boolean;
   /**
-   * Turns a stored request into events; `want` is what the subscription that received it was made for. Throws when the
-   * body is not what the service sends; it is then `unprocessable`.
+   * Facts of the subscription that the service repeats in headers, as Google does with the ids of a channel. A request whose
+   * header says something else is refused, and so is one without the header.
    */
-  normalise(request: StoredRequest, want: Want): NormalisedEvent[];
+  bindings?: HeaderBinding[];
+  /**
+   * Turns a stored request into events; `want` is what the subscription that received it was made for. Throws when the
+   * body is not what the service sends; it is then `unprocessable`. Left out where the type has `pull`: a message then only
+   * says that there is something to fetch.
+   */
+  normalise?(request: StoredRequest, want: Want): NormalisedEvent[];
 };
 
 export type PickerPage = { items: { value: string; label: string; description?: string }[]; next: string | null };
@@ -185,6 +142,8 @@ export type TriggerType<Config extends z.ZodObject = z.ZodObject, Want extends J
   webhook: WebhookSpec<Want>;
   /** Left out where a person enters URL and secret at the sender. */
   remote?: RemoteApi<Want>;
+  /** How events are fetched where what the service sends does not carry them. */
+  pull?: PullSpec<Want>;
   pickers?: Record<string, Picker>;
   /**
    * The form the scheme wants a secret in, made from random bytes; left out: base64url of 32 bytes. The empty string

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { NormalisedEvent } from './adapter.js';
+import type { NormalisedEvent } from './pull.js';
 
 /** What `normalise` may hand over; checked by the conformance suite, and by whoever runs adapters that are not ours. */
 export const normalisedEvent: z.ZodType<NormalisedEvent> = z.strictObject({

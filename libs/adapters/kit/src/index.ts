@@ -1,8 +1,11 @@
 export * from './adapter.js';
 export * from './event-schema.js';
 export * from './headers.js';
+export * from './json.js';
 export { parsePointer, valueTextAt } from './json-text.js';
+export * from './pull.js';
 export * from './redact.js';
+export * from './remote.js';
 export * from './request.js';
 export * from './scheme.js';
 export * from './scopes.js';

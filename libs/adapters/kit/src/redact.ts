@@ -1,4 +1,5 @@
-import type { Json, Redaction } from './adapter.js';
+import type { Redaction } from './adapter.js';
+import type { Json } from './json.js';
 import { entriesOf, jsonTextOf, parsePointer, trimmed, type Span } from './json-text.js';
 
 /** `cut` holds what was taken out by the pointer that named it; a pointer that names nothing has no entry. */

@@ -16,7 +16,8 @@ export class ServiceError extends Error {
   constructor(
     readonly kind: ServiceErrorKind,
     message: string,
-    readonly details: { status?: number; retryAfterMs?: number; cause?: unknown } = {},
+    /** `unsent`: the request did not leave us, so that nothing can have come of it. */
+    readonly details: { status?: number; retryAfterMs?: number; cause?: unknown; unsent?: true } = {},
   ) {
     super(message, { cause: details.cause });
   }

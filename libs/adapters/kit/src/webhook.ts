@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { JsonObject, NormalisedEvent, TriggerType } from './adapter.js';
+import type { TriggerType } from './adapter.js';
+import type { JsonObject } from './json.js';
+import type { NormalisedEvent } from './pull.js';
 import { pickHeaders, storedHeaderNames } from './headers.js';
 import type { RawRequest } from './request.js';
 import type { VerificationScheme } from './scheme.js';

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { RegisterInput, ServiceError, ServiceHttp } from '@vane/kit';
+import type { RegisterInput, ServiceError, ServiceHttp, VisibleRemote } from '@vane/kit';
 import { describeConformance, type Fixture } from '@vane/kit/conformance';
 import { createServiceHttp, EgressClient, parseEgressAllow, SystemClock } from '@vane/runtime';
 import { startGithubFake } from './fake/server.js';
@@ -9,7 +9,7 @@ import type { GithubFakeOptions, Hook } from './fake/state.js';
 import { adapter } from './index.js';
 
 const type = adapter.triggerTypes['repository']!;
-const remote = type.remote!;
+const remote = type.remote as VisibleRemote;
 const open: { close(): Promise<void> }[] = [];
 
 /** The adapter against a fake GitHub, through the real client, as the user octocat. */
@@ -91,7 +91,7 @@ const resource = 'octocat/hello-world';
 const secret = 'a-secret-nobody-may-read';
 
 function input(events = ['push'], key = 'one'): RegisterInput {
-  return { resource, want: { events }, callbackUrl: `http://127.0.0.1:9/hooks/${key}`, secret };
+  return { id: `sub_${key}`, resource, want: { events }, callbackUrl: `http://127.0.0.1:9/hooks/${key}`, secret };
 }
 
 /** The ServiceError a call fails with, after making sure that it tells no secret. */

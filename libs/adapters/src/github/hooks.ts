@@ -1,4 +1,4 @@
-import { ServiceError, type RegisterInput, type RemoteApi, type RemoteSubscription, type ServiceHttp, type ServiceRequest } from '@vane/kit';
+import { ServiceError, type RegisterInput, type VisibleRemote, type RemoteSubscription, type ServiceHttp, type ServiceRequest } from '@vane/kit';
 import { z } from 'zod';
 import { errorMessage, hasNextPage, hook, readAs, request } from './answers.js';
 import { canonicalEvents, type Want } from './config.js';
@@ -11,7 +11,7 @@ const hooksOf = (resource: string): string => `/repos/${resource}/hooks`;
 const hookPath = (resource: string, externalId: string): string => `${hooksOf(resource)}/${encodeURIComponent(externalId)}`;
 
 /** Webhooks of a repository: https://docs.github.com/en/rest/repos/webhooks */
-export const remote: RemoteApi<Want> = {
+export const remote: VisibleRemote<Want> = {
   async register(http, input) {
     const json = await write(http, { method: 'POST', path: hooksOf(input.resource), json: { name: 'web', ...bodyOf(input) } }, input.resource);
     return { externalId: String(readAs(hook, json, 'a webhook').id) };

@@ -1,4 +1,4 @@
-import { ServiceError, type Json, type RegisterInput, type RemoteApi, type RemoteSubscription } from '@vane/kit';
+import { ServiceError, type Json, type RegisterInput, type VisibleRemote, type RemoteSubscription } from '@vane/kit';
 import { z } from 'zod';
 import { canonical, type Want } from './config.js';
 import { namesake } from './event-classes.js';
@@ -22,7 +22,7 @@ const listener = z.object({
  * The webhooks of a server, of all its users and apps
  * (https://docs.nextcloud.com/server/latest/developer_manual/_static/openapi.html#/operations/webhook_listeners-webhooks-index).
  */
-export const remote: RemoteApi<Want> = {
+export const remote: VisibleRemote<Want> = {
   async register(http, input) {
     const { data } = await explained(input.want.event, call(http, { method: 'POST', path: HOOKS, json: bodyOf(input) }));
     return { externalId: String(readAs(listener, data, 'a webhook').id) };

@@ -7,7 +7,7 @@ const written = 'OCP\\Files\\Events\\Node\\NodeWrittenEvent';
 const receivedAt = '2026-01-05T10:00:00.000Z';
 
 describe('Bodies from Nextcloud', () => {
-  const normalise = (body: string) => type.webhook.normalise({ headers: {}, body: Buffer.from(body), receivedAt }, {});
+  const normalise = (body: string) => type.webhook.normalise!({ headers: {}, body: Buffer.from(body), receivedAt }, {});
 
   it.each(['[]', '{}', '{"event":{}}', '{"event":{"class":7}}', 'null', 'not json'])('are unprocessable as %s', (body) => {
     expect(() => normalise(body)).toThrow(/^The body is not/);

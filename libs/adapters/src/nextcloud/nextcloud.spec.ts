@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { redact, schemeOf, verify, type JsonObject, type RegisterInput, type ServiceError, type ServiceHttp } from '@vane/kit';
+import { redact, schemeOf, verify, type JsonObject, type RegisterInput, type ServiceError, type ServiceHttp, type VisibleRemote } from '@vane/kit';
 import { describeConformance, type Fixture } from '@vane/kit/conformance';
 import { createServiceHttp, EgressClient, parseEgressAllow, SystemClock } from '@vane/runtime';
 import { startNextcloudFake } from './fake/server.js';
@@ -8,7 +8,7 @@ import type { NextcloudFakeOptions } from './fake/state.js';
 import { adapter } from './index.js';
 
 const type = adapter.triggerTypes['event']!;
-const remote = type.remote!;
+const remote = type.remote as VisibleRemote;
 const written = 'OCP\\Files\\Events\\Node\\NodeWrittenEvent';
 const secret = 'a-secret-nobody-may-read';
 const now = new Date('2026-01-05T10:00:00Z');
@@ -96,7 +96,7 @@ describeConformance(adapter, {
 });
 
 function input(config: JsonObject = {}, callbackUrl = 'http://127.0.0.1:9/hooks/one'): RegisterInput {
-  return { ...type.plan(type.config.parse({ event: written, ...config })), callbackUrl, secret };
+  return { id: 'sub_one', ...type.plan(type.config.parse({ event: written, ...config })), callbackUrl, secret };
 }
 
 /** The ServiceError a call fails with, after making sure that it tells no secret. */
@@ -255,7 +255,7 @@ describe('Deliveries of Nextcloud', () => {
     const cleaned = redact(request.body, type.webhook.redact!);
     if (!cleaned.ok) throw new Error('The delivery is not JSON.');
     expect(cleaned.cut).toEqual({ '/authentication': expect.objectContaining({ owner: expect.objectContaining({ userId: 'admin', token }) }) });
-    const [event] = type.webhook.normalise({ headers: {}, body: cleaned.body, receivedAt: now.toISOString() }, wanted.want);
+    const [event] = type.webhook.normalise!({ headers: {}, body: cleaned.body, receivedAt: now.toISOString() }, wanted.want);
     expect(event).toMatchObject({ type: written, dedupeKey: null, payload: { event: { node: { id: 5, path: '/admin/files/a.txt' } } } });
     expect(JSON.stringify(event)).not.toContain(token);
   });

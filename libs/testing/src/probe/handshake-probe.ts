@@ -1,4 +1,4 @@
-import { defineAdapter, defineTriggerType, singleHeader, type RegisterInput, type RemoteApi, type RemoteSubscription, type ServiceHttp } from '@vane/kit';
+import { defineAdapter, defineTriggerType, singleHeader, type RegisterInput, type VisibleRemote, type RemoteSubscription, type ServiceHttp } from '@vane/kit';
 import { ServiceError } from '@vane/kit';
 import { z } from 'zod';
 import { messageOf } from './message.js';
@@ -25,7 +25,7 @@ function read(json: unknown): RemoteSubscription {
 
 const bodyOf = ({ want, callbackUrl, secret }: RegisterInput<Want>) => ({ url: callbackUrl, topic: want.topic, secret });
 
-const remote: RemoteApi<Want> = {
+const remote: VisibleRemote<Want> = {
   async register(http, input) {
     const { json } = await request(http, 'POST', '/channels', bodyOf(input));
     return { externalId: read(json).externalId };

@@ -1,7 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import type { Adapter, NormalisedEvent, RemoteApi, RevocationWays, StoredRequest, TriggerType } from '../adapter.js';
+import type { Adapter, RevocationWays, StoredRequest, TriggerType } from '../adapter.js';
+import type { NormalisedEvent } from '../pull.js';
+import type { VisibleRemote } from '../remote.js';
 import { ServiceError, type ServiceHttp } from '../service-http.js';
 import { conformanceCases, describeConformance, type RemoteRig, type RevocationRig, type Subject } from './index.js';
 
@@ -31,7 +33,7 @@ type Service = { hooks: Map<string, { url: string; secret: string }>; add(url: s
 const at = (http: ServiceHttp): Service => http as unknown as Service;
 const shown = (id: string, url: string) => ({ externalId: id, callbackUrl: url, active: true, fields: {} });
 
-const remote: RemoteApi = {
+const remote: VisibleRemote = {
   register: async (http, { callbackUrl, secret }) => ({ externalId: at(http).add(callbackUrl, secret) }),
   list: async (http) => [...at(http).hooks].map(([id, { url }]) => shown(id, url)),
   get: async (http, _resource, id) => (at(http).hooks.has(id) ? shown(id, at(http).hooks.get(id)?.url ?? '') : null),
@@ -134,7 +136,7 @@ describeConformance(sound, subject);
 
 const withType = (changes: Partial<TriggerType>): Adapter => ({ ...sound, triggerTypes: { thing: { ...type, ...changes } } });
 const withWebhook = (changes: Partial<TriggerType['webhook']>): Adapter => withType({ webhook: { ...type.webhook, ...changes } });
-const withRemote = (changes: Partial<RemoteApi>): Adapter => withType({ remote: { ...remote, ...changes } });
+const withRemote = (changes: Partial<VisibleRemote>): Adapter => withType({ remote: { ...remote, ...changes } });
 let counter = 0;
 
 async function failuresOf(adapter: Adapter, changes: Partial<Subject> = {}): Promise<string[]> {

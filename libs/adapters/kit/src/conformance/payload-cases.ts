@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { NormalisedEvent } from '../adapter.js';
+import type { NormalisedEvent } from '../pull.js';
 import { normalisedEvent } from '../event-schema.js';
 import { jsonTextOf, valueTextAt } from '../json-text.js';
 import { dedupeKeyOf } from '../webhook.js';
@@ -14,7 +14,7 @@ const isPing = ({ ping }: Fixture): boolean => ping === true;
 
 function eventsOf(prepared: Prepared, fixture: Fixture, at = prepared.now): NormalisedEvent[] {
   const request = prepared.request(fixture, prepared.secret(1), at);
-  return prepared.type.webhook.normalise(prepared.stored(request), prepared.want);
+  return prepared.type.webhook.normalise!(prepared.stored(request), prepared.want);
 }
 
 function fixturesCase(prepared: Prepared): Case {
@@ -73,7 +73,7 @@ function garbageCase(prepared: Prepared): Case {
     run: () => {
       const { webhook } = prepared.type;
       const reading = (body: Uint8Array) => () =>
-        webhook.normalise({ headers: {}, body, receivedAt: prepared.now.toISOString() }, prepared.want);
+        webhook.normalise!({ headers: {}, body, receivedAt: prepared.now.toISOString() }, prepared.want);
       assert.throws(reading(Buffer.from([0xff, 0xfe, 0x00])), 'Bytes that are no text must make `normalise` throw.');
       for (const body of ['sesame42', '{"sesame42"', '{"a":"sesame42']) {
         try {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RegisterInput, RemoteApi } from '../adapter.js';
+import type { RegisterInput, VisibleRemote } from '../remote.js';
 import { ServiceError } from '../service-http.js';
 import type { Case, Prepared, RemoteRig } from './subject.js';
 
@@ -11,8 +11,9 @@ export function remoteCases(prepared: Prepared): Case[] {
   const rig = prepared.subject.remote;
   const name = 'subscriptions at the service';
   if (!remote) return [{ name, omitted: 'a person enters URL and secret at the sender', run: () => undefined }];
+  if (!remote.list) return [{ name, omitted: 'the service shows nothing of what it holds', run: () => undefined }];
   if (!rig) return [{ name, run: () => assert.fail('Give `remote`: a stand-in of the service to register at.') }];
-  const input: RegisterInput = { resource: prepared.resource, want: prepared.want, callbackUrl: CALLBACK, secret: prepared.secret(1) };
+  const input: RegisterInput = { id: 'sub_conformance', resource: prepared.resource, want: prepared.want, callbackUrl: CALLBACK, secret: prepared.secret(1) };
   const tried = (sentence: string, run: (bench: Bench) => Promise<void>): Case => ({
     name: sentence,
     run: async () => {
@@ -27,7 +28,7 @@ export function remoteCases(prepared: Prepared): Case[] {
   return [...registerCases(tried), ...lifeCases(tried, remote, prepared.secret(2)), ...secrecyCases(tried)];
 }
 
-type Bench = { remote: RemoteApi; rig: RemoteRig; input: RegisterInput };
+type Bench = { remote: VisibleRemote; rig: RemoteRig; input: RegisterInput };
 type Tried = (sentence: string, run: (bench: Bench) => Promise<void>) => Case;
 
 /** As the engine does: what carries our URL is adopted, and only when nothing does we register. */
@@ -58,7 +59,7 @@ function registerCases(tried: Tried): Case[] {
 }
 
 /** What the engine rotates secrets by: the object stays, and the service proves itself with the new secret from then on. */
-function replaceSecretCase(tried: Tried, remote: RemoteApi, otherSecret: string): Case {
+function replaceSecretCase(tried: Tried, remote: VisibleRemote, otherSecret: string): Case {
   const name = 'updating with another secret replaces it and keeps the id';
   if (!remote.canReplaceSecret) return { name, omitted: 'only a new object gets a new secret', run: () => undefined };
   return tried(name, async (bench) => {
@@ -71,7 +72,7 @@ function replaceSecretCase(tried: Tried, remote: RemoteApi, otherSecret: string)
   });
 }
 
-function lifeCases(tried: Tried, remote: RemoteApi, otherSecret: string): Case[] {
+function lifeCases(tried: Tried, remote: VisibleRemote, otherSecret: string): Case[] {
   return [
     tried('updating keeps the secret and the id', async (bench) => {
       const { remote, rig, input } = bench;

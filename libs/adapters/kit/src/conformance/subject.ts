@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { Adapter, JsonObject, NormalisedEvent, RevocationWays, StoredRequest, TriggerType } from '../adapter.js';
+import type { Adapter, RevocationWays, StoredRequest, TriggerType } from '../adapter.js';
+import type { JsonObject } from '../json.js';
+import type { NormalisedEvent } from '../pull.js';
 import { redact } from '../redact.js';
 import type { RawRequest } from '../request.js';
 import type { VerificationScheme } from '../scheme.js';
