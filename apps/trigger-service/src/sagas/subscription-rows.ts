@@ -24,7 +24,25 @@ export type SubscriptionRow = {
   want: JsonObject;
   applied: JsonObject | null;
   external_id: string | null;
+  aux: JsonObject | null;
+  /** The subscription that this one replaces, as long as that one is there. */
+  replaces_id: string | null;
+  public_url: string | null;
+  registered_at: Date | null;
+  expires_at: Date | null;
+  renew_at: Date | null;
+  alarm_at: Date | null;
+  check_at: Date | null;
+  checked_at: Date | null;
+  drift: JsonObject | null;
+  drift_kept: JsonObject | null;
+  log_at: Date | null;
+  log_read_until: Date | null;
+  canary_at: Date | null;
+  notice_at: Date | null;
+  told_status: string | null;
   status: SubscriptionStatus;
+  status_since: Date;
   reason_code: string | null;
   reason_message: string | null;
   attempts: number;
@@ -32,17 +50,41 @@ export type SubscriptionRow = {
   version: number;
 };
 
+/** What is written; a member that is left out stays as it is. */
 export type Change = Partial<{
   status: SubscriptionStatus;
   reason: { code: string; message: string } | null;
-  want: JsonObject;
-  applied: JsonObject | null;
-  externalId: string | null;
-  attempts: number;
-  nextAttemptAt: Date | null;
-  appliedSecret: number | null;
-  oldSecretsUntil: Date | null;
-}>;
+}> & ColumnChange;
+
+type ColumnChange = { [Key in keyof typeof COLUMNS]?: SubscriptionRow[(typeof COLUMNS)[Key]] };
+
+const COLUMNS = {
+  want: 'want',
+  applied: 'applied',
+  externalId: 'external_id',
+  aux: 'aux',
+  replacesId: 'replaces_id',
+  publicUrl: 'public_url',
+  registeredAt: 'registered_at',
+  expiresAt: 'expires_at',
+  renewAt: 'renew_at',
+  alarmAt: 'alarm_at',
+  checkAt: 'check_at',
+  checkedAt: 'checked_at',
+  drift: 'drift',
+  driftKept: 'drift_kept',
+  logAt: 'log_at',
+  logReadUntil: 'log_read_until',
+  canaryAt: 'canary_at',
+  noticeAt: 'notice_at',
+  toldStatus: 'told_status',
+  attempts: 'attempts',
+  nextAttemptAt: 'next_attempt_at',
+  appliedSecret: 'applied_secret',
+  oldSecretsUntil: 'old_secrets_until',
+} as const satisfies Record<string, keyof SubscriptionRow>;
+
+const JSON_COLUMNS: readonly string[] = ['want', 'applied', 'aux', 'drift', 'drift_kept'] satisfies (keyof SubscriptionRow)[];
 
 /** Longer than one call with its token and its renewed try; extended before each call. */
 export const LEASE_MS = 60_000;
@@ -149,19 +191,17 @@ export async function applyChange(
   const reason = change.reason === undefined ? { code: row.reason_code, message: row.reason_message } : change.reason;
   // The service's own words may hold what Postgres text cannot.
   const message = reason?.message?.replaceAll('\u0000', '\uFFFD') ?? null;
-  const pick = <K extends keyof Change, V>(key: K, old: V) => (change[key] === undefined ? old : change[key]);
+  const columns = (Object.keys(COLUMNS) as (keyof ColumnChange)[])
+    .filter((key) => change[key] !== undefined)
+    .map((key) => ({ name: COLUMNS[key], value: JSON_COLUMNS.includes(COLUMNS[key]) ? jsonOrNull(change[key]) : change[key] }));
+  const set = columns.map(({ name }, index) => `, ${name} = $${index + 7}`).join('');
   const { rows } = await tx.query<SubscriptionRow>(
     `UPDATE subscription SET status = $2, status_since = CASE WHEN status = $2 THEN status_since ELSE $3 END,
-       reason_code = $4, reason_message = $5, want = $6, applied = $7, external_id = $8, attempts = $9,
-       next_attempt_at = $10, applied_secret = $12, old_secrets_until = $13, version = version + 1,
-       lease_until = CASE WHEN $11::timestamptz IS NULL THEN lease_until ELSE $11 END
+       reason_code = $4, reason_message = $5, version = version + 1, lease_until = coalesce($6, lease_until)${set}
      WHERE id = $1 RETURNING *`,
     [
-      row.id, status, now, reason?.code ?? null, message,
-      JSON.stringify(pick('want', row.want)), jsonOrNull(pick('applied', row.applied)), pick('externalId', row.external_id),
-      pick('attempts', row.attempts), pick('nextAttemptAt', row.next_attempt_at),
-      extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
-      pick('appliedSecret', row.applied_secret), pick('oldSecretsUntil', row.old_secrets_until),
+      row.id, status, now, reason?.code ?? null, message, extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
+      ...columns.map(({ value }) => value),
     ],
   );
   if (status !== row.status || (reason?.code ?? null) !== row.reason_code) {
