@@ -12,6 +12,8 @@ export const settingsShape = {
   ...keyRingSettings('VANE_KEYS_HOOKS'),
   ...keyRingSettings('VANE_KEYS_DATA_PUBLIC'),
   VANE_INGRESS_KEY_SECRET: z.string().min(1),
+  /** Seconds between two looks at what a service holds of one subscription. */
+  VANE_CHECK_EVERY_SECONDS: z.coerce.number().int().min(60).default(21_600),
 };
 
 export type TriggerSettings = ReturnType<typeof readTriggerSettings>;
