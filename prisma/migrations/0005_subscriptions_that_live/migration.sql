@@ -34,6 +34,7 @@ CREATE TABLE "feed_pull" (
     "cursor" TEXT,
     "replaying" BOOLEAN NOT NULL,
     "replay_cursor" TEXT,
+    "replay_since" TIMESTAMPTZ(3),
     "wanted" INTEGER NOT NULL,
     "done" INTEGER NOT NULL,
     "due_at" TIMESTAMPTZ(3),
