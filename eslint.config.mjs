@@ -150,7 +150,12 @@ export default tseslint.config(
     rules: {
       'no-restricted-syntax': syntax(noDynamicImport),
       'no-restricted-globals': 'off',
-      '@typescript-eslint/no-restricted-imports': refuse('^(?!\\./|node:)', "A fake imports its own files (./) and Node's modules, and nothing of ours."),
+      '@typescript-eslint/no-restricted-imports': ['error', {
+        patterns: [
+          { regex: '^(?!\\./|node:|@googleapis/)', message: "A fake imports its own files (./) and Node's modules, and nothing of ours." },
+          { regex: '^@googleapis/', allowTypeImports: true, message: 'Of a service\'s own client library a fake takes the types, so that it answers in their shape.' },
+        ],
+      }],
     },
   },
   {
