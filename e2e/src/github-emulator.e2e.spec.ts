@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTrigger, deleteTrigger, getProviderView, type ConnectionView, type TriggerView } from '@vane/contracts';
 import { createEmulator, type Emulator } from 'emulate';
+import { newSecret } from '@vane/testing';
 import { Browser } from './browser.js';
 import { callbackUrl, connectAccount, enterIntegration } from './connections.js';
 import { Workspace } from './system.js';
@@ -8,6 +9,7 @@ import { Workspace } from './system.js';
 const PORT = 0;
 const TOKEN = 'a-token-of-the-person';
 
+const CLIENT_SECRET = newSecret('client secret');
 let emulator: Emulator;
 let base: string;
 let workspace: Workspace;
@@ -32,7 +34,7 @@ beforeAll(async () => {
       github: {
         users: [{ login: 'octocat', name: 'The Octocat', email: 'octocat@example.test' }],
         repos: [{ owner: 'octocat', name: 'hello-world', auto_init: true }],
-        oauth_apps: [{ client_id: 'vane-client', client_secret: 'vane-secret', name: 'Vane', redirect_uris: [callbackUrl()] }],
+        oauth_apps: [{ client_id: 'vane-client', client_secret: CLIENT_SECRET, name: 'Vane', redirect_uris: [callbackUrl()] }],
       },
     },
   });
@@ -42,7 +44,7 @@ afterAll(() => emulator?.close());
 
 describe('a GitHub that somebody else wrote', () => {
   it('connects an account', async () => {
-    const party = { service: 'github', hosts: { web: base, api: base }, clientId: 'vane-client', clientSecret: 'vane-secret' };
+    const party = { service: 'github', hosts: { web: base, api: base }, clientId: 'vane-client', clientSecret: CLIENT_SECRET };
     const integration = await enterIntegration(workspace, party);
     const asOctocat = new Browser(() => ({ login: 'octocat' }));
     connection = await connectAccount(workspace, integration.id, asOctocat, { triggerTypes: ['repository'] });

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { listRuns, pick, putSecret } from '@vane/contracts';
-import { eventually } from '@vane/testing';
+import { eventually, newSecret } from '@vane/testing';
 import { killApp, waitReady } from '../../tools/launch/index.mjs';
 import { enterIntegration } from './connections.js';
 import { GithubStage } from './github-stage.js';
@@ -57,7 +57,7 @@ it('every ring is rotated twice while the apps encrypt, decrypt, receive and run
     for (; rotating || n < 3; n += 1) {
       expect(await postSigned(trigger.callbackUrl, trigger.secret ?? '', `msg_${n}`, { n })).toBe(200);
       expect((await repositories()).items.length).toBeGreaterThan(0);
-      await mine.api.call(putSecret, { workspace: mine.id, name: `OWN_${n % 5}`, value: `value ${n}` });
+      await mine.api.call(putSecret, { workspace: mine.id, name: `OWN_${n % 5}`, value: newSecret(`OWN_${n % 5}`) });
       // A workspace that is new needs new data keys, in the rings oauth and hooks.
       const other = await Workspace.create(`new ${n}`, instance);
       await enterIntegration(other, githubParty(stage.fake));

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { updateIntegration } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
 import type { GithubFake } from '../../libs/adapters/src/github/fake/server.js';
 import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import { approving, Browser, denying } from './browser.js';
@@ -40,12 +41,13 @@ describe('an authorisation that does not work out', () => {
   });
 
   it('says what GitHub says with status 200: a wrong client secret', async () => {
-    const wrong = await enterIntegration(workspace, { ...githubParty(github), clientSecret: 'not-the-secret' });
+    const wrongSecret = newSecret('wrong client secret');
+    const wrong = await enterIntegration(workspace, { ...githubParty(github), clientSecret: wrongSecret });
     const { status, html } = await approving().open(await startUrl(workspace, wrong.id));
     expect(github.state.requests.at(-1)).toMatchObject({ path: '/login/oauth/access_token', status: 200 });
     expect(status).toBe(422);
     expect(textOf(html)).toContain('The client_id and/or client_secret passed are incorrect.');
-    expect(html).not.toContain('not-the-secret');
+    expect(html).not.toContain(wrongSecret);
     await expectNothingStored();
     const right = await workspace.api.call(updateIntegration, { workspace: workspace.id, integration: wrong.id, ifMatch: wrong.version, clientSecret: githubParty(github).clientSecret });
     expect(right.version).toBe(wrong.version + 1);
@@ -78,7 +80,7 @@ describe('an authorisation that does not work out', () => {
   it('says what a Nextcloud refuses', async () => {
     const nextcloud: NextcloudFake = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
     try {
-      const { id } = await enterIntegration(workspace, { ...nextcloudParty(nextcloud), clientSecret: 'wrong' });
+      const { id } = await enterIntegration(workspace, { ...nextcloudParty(nextcloud), clientSecret: newSecret('wrong client secret') });
       const { status, html } = await new Browser().open(await startUrl(workspace, id));
       expect(status).toBe(422);
       expect(textOf(html)).toContain('invalid_client');

@@ -3,7 +3,7 @@ import {
   acceptInvitation, createInvitation, createToken, createUser, createWorkspace, disableUser, getSession, getWorkspace, listMembers, listWorkspaces, putSecret,
   removeMember, resetPassword, resetUserPassword, revokeSession, listSessions, signIn, signOut, updateMember,
 } from '@vane/contracts';
-import { ApiClient } from '@vane/testing';
+import { ApiClient, newSecret } from '@vane/testing';
 import { Person } from './person.js';
 import { system } from './system.js';
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   admin = await Person.join({ workspace, role: 'admin', by: root });
 });
 
-const secret = (value = 'x') => ({ workspace, name: 'A_SECRET', value });
+const secret = (value = newSecret('A_SECRET')) => ({ workspace, name: 'A_SECRET', value });
 
 describe('somebody who was invited', () => {
   it('chooses a password, is signed in, and signs in again', async () => {

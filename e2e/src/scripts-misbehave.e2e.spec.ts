@@ -180,13 +180,13 @@ describe('secrets of a workspace', () => {
   });
 
   it('are read anew for each run, and only those of the own workspace', async () => {
-    await workspace.api.call(putSecret, { workspace: workspace.id, name: 'TURN', value: 'first' });
+    await workspace.api.call(putSecret, { workspace: workspace.id, name: 'TURN', value: newSecret('TURN') });
     const other = await Workspace.create('other');
-    await other.api.call(putSecret, { workspace: other.id, name: 'FOREIGN', value: 'never seen here' });
+    await other.api.call(putSecret, { workspace: other.id, name: 'FOREIGN', value: newSecret('FOREIGN') });
     const code = main('return [ctx.secrets.TURN.length, "FOREIGN" in ctx.secrets]');
-    expect((await runOnce(code)).attemptList[0]!.result).toEqual([5, false]);
-    await workspace.api.call(putSecret, { workspace: workspace.id, name: 'TURN', value: 'second' });
-    expect((await runOnce(code)).attemptList[0]!.result).toEqual([6, false]);
+    expect((await runOnce(code)).attemptList[0]!.result).toEqual([32, false]);
+    await workspace.api.call(putSecret, { workspace: workspace.id, name: 'TURN', value: `${newSecret('TURN')}!` });
+    expect((await runOnce(code)).attemptList[0]!.result).toEqual([33, false]);
   });
 });
 

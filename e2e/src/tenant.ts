@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   createChannel, createInvitation, createToken, listNotifications, OPERATIONS, putSecret, type HttpBinding, type Operation,
 } from '@vane/contracts';
-import { requestFor, type Problem } from '@vane/testing';
+import { requestFor, type Problem, newSecret } from '@vane/testing';
 import { GithubStage } from './github-stage.js';
 import { notify } from './notify.js';
 import { Person } from './person.js';
@@ -33,7 +33,7 @@ export class Tenant {
     const { workspace } = stage;
     const { id: token } = await workspace.api.call(createToken, { workspace: workspace.id, name, role: 'operator' });
     const secret = `${name.toUpperCase()}_SECRET`;
-    await workspace.api.call(putSecret, { workspace: workspace.id, name: secret, value: `${name} only` });
+    await workspace.api.call(putSecret, { workspace: workspace.id, name: secret, value: newSecret(secret) });
     await stage.trigger({ name });
     const hook = await workspace.genericTrigger(stage.script, { scheme: 'standard-webhooks' });
     await postSigned(hook.callbackUrl, hook.secret!, 'msg_1', { of: name });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { atLeast, OPERATIONS, ROLES, WORKSPACE_ROLES, type Role } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
 import { newToken } from './access/token.js';
 import { OWN_OBJECTS } from './fixtures/own-objects.js';
 import { addPerson, openBrowser, type Person } from './fixtures/people.js';
@@ -12,20 +13,21 @@ const operations = OPERATIONS.filter(isRest);
 const byRole = operations.filter(({ access }) => access !== 'user' && access !== 'public');
 const UNKNOWN = 'wsp_00000000000000000000000000';
 
+const SECRET = newSecret('secret that is handed in');
 /** A body that the contract takes, for every operation that needs one. */
 const bodies: Record<string, unknown> = {
   'workspaces.create': { name: 'another' },
   'users.update': { name: 'changed' },
   'members.update': { role: 'editor' },
   'tokens.create': { name: 'mine', role: 'operator' },
-  'integrations.create': { service: 'some-service', name: 'mine', clientId: 'id', clientSecret: 'x' },
-  'instance-integrations.create': { service: 'some-service', name: 'ours', clientId: 'id', clientSecret: 'x' },
+  'integrations.create': { service: 'some-service', name: 'mine', clientId: 'id', clientSecret: SECRET },
+  'instance-integrations.create': { service: 'some-service', name: 'ours', clientId: 'id', clientSecret: SECRET },
   'connections.authorize': { integration: 'int_1' },
   'runnables.create': { name: 'mine', spec: { kind: 'script', code: 'export async function main() {}' } },
   'triggers.create': { name: 'mine', service: 'some-service', type: 'some-type', runnableId: 'rbl_1' },
   'connections.move-triggers': { to: 'con_2' },
   'subscriptions.rotate-secret': { overlap: 'now' },
-  'secrets.put': { value: 'x' },
+  'secrets.put': { value: SECRET },
   'notification-channels.create': { kind: 'webhook', target: 'https://example.com/' },
   'notification-channels.update': { enabled: false },
 };

@@ -47,7 +47,7 @@ describe('an integration of the instance', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'http://169.254.169.254', 'http://example.com'])('refuses the host %s and says how to allow one', async (base) => {
-    const fields = { service: probe.id, name: 'x', clientId: 'x', clientSecret: 'x' };
+    const fields = { service: probe.id, name: 'x', clientId: 'x', clientSecret: newSecret('client secret') };
     await expect(stage.ask(createInstanceIntegration, { ...fields, hosts: { base } })).rejects.toMatchObject({
       code: 'url_not_allowed', message: expect.stringContaining('VANE_EGRESS_ALLOW'), fields: [expect.objectContaining({ path: 'hosts.base' })],
     });
@@ -85,7 +85,7 @@ describe('a workspace that it is shared with', () => {
   it('can neither change nor delete it', async () => {
     const { integration, workspace } = await shared();
     const forbidden = { code: 'forbidden', message: expect.stringContaining('superadmin') };
-    await expect(stage.ask(updateIntegration, { workspace, integration, ifMatch: 1, clientSecret: 'stolen' })).rejects.toMatchObject(forbidden);
+    await expect(stage.ask(updateIntegration, { workspace, integration, ifMatch: 1, clientSecret: newSecret('client secret') })).rejects.toMatchObject(forbidden);
     await expect(stage.ask(deleteIntegration, { workspace, integration })).rejects.toMatchObject(forbidden);
     await expect(stage.ask(getInstanceIntegration, { integration })).resolves.toMatchObject({ version: 1 });
   });

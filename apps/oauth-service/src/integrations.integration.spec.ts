@@ -17,6 +17,7 @@ import {
   type VaneError,
 } from '@vane/contracts';
 import type { Adapter } from '@vane/kit';
+import { newSecret } from '@vane/testing';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { answer } from './fixtures/answer.js';
 import { newBrowser } from './fixtures/browser.js';
@@ -45,7 +46,8 @@ afterAll(async () => {
 /** What trigger-service answers when it is asked what works as a connection. */
 const uses = { triggerCount: 0, triggers: [], scopes: [], subscriptions: 0, tombstones: 0, heldRuns: 0 };
 
-const fields = () => ({ workspace: stage.workspace, service: probe.id, name: 'Ours', clientId: 'vane', clientSecret: 's3cret-s3cret' });
+const [SECRET, ELSEWHERE] = [newSecret('client secret'), newSecret('client secret of elsewhere')];
+const fields = () => ({ workspace: stage.workspace, service: probe.id, name: 'Ours', clientId: 'vane', clientSecret: SECRET });
 
 describe('entering an integration', () => {
   it('refuses a service nobody has an adapter for', async () => {
@@ -77,7 +79,7 @@ describe('entering an integration', () => {
     const created = await stage.ask(createIntegration, { ...fields(), hosts: { base: `${server.url}/` } });
     expect(created).toMatchObject({ version: 1, hosts: { base: server.url } });
     const { items } = await stage.ask(listIntegrations, { workspace: stage.workspace });
-    expect(JSON.stringify([created, items])).not.toContain('s3cret');
+    expect(JSON.stringify([created, items])).not.toContain(SECRET);
   });
 });
 
@@ -131,7 +133,7 @@ describe('changing and deleting an integration', () => {
 
 describe('giving an integration other hosts', () => {
   const moved = (integration: string) =>
-    stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url }, clientSecret: 'of elsewhere', confirm: true });
+    stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url }, clientSecret: ELSEWHERE, confirm: true });
   const AUTH_REQUIRED = { code: 'connection_auth_required', message: expect.stringContaining('hosts') };
 
   it('has its connections authorised anew, says so, and sends no old token there', async () => {
@@ -156,14 +158,14 @@ describe('giving an integration other hosts', () => {
       code: 'invalid_config', fields: [expect.objectContaining({ path: 'clientSecret' })],
     });
     await expect(stage.ask(updateIntegration, { ...input, hosts: { base: `${server.url}/below` } })).resolves.toMatchObject({ version: 2 });
-    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url }, clientSecret: 'x' })).resolves.toMatchObject({ version: 3 });
+    await expect(stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url }, clientSecret: newSecret('client secret') })).resolves.toMatchObject({ version: 3 });
   });
 
   it('asks first when connections would have to be authorised anew, and changes nothing until that is confirmed', async () => {
     const { id: integration } = await enterIntegration(stage, probe.id, server.url);
     const { id: connection } = await connect(stage, integration, newBrowser());
     uses.triggerCount = 3;
-    const change = { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url }, clientSecret: 'of elsewhere' };
+    const change = { workspace: stage.workspace, integration, ifMatch: 1, hosts: { base: elsewhere.url }, clientSecret: ELSEWHERE };
     await expect(stage.ask(updateIntegration, change)).rejects.toMatchObject({
       code: 'confirmation_required', message: expect.stringContaining('1 connection'),
       fields: [{ path: `connections.${connection}`, message: expect.stringMatching(/"ada".*3 triggers/) }],
@@ -227,7 +229,7 @@ describe('giving an integration other hosts', () => {
     const input = { workspace: stage.workspace, integration };
     await stage.ask(updateIntegration, { ...input, ifMatch: 1, name: 'Same', hosts: { base: `${server.url}/` } });
     await expect(stage.ask(getAccessToken, { workspace: stage.workspace, connection })).resolves.toMatchObject({ generation: 1 });
-    await stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url }, clientSecret: 'of elsewhere', confirm: true });
+    await stage.ask(updateIntegration, { ...input, ifMatch: 2, hosts: { base: elsewhere.url }, clientSecret: ELSEWHERE, confirm: true });
     await expect(connect(stage, integration, newBrowser())).resolves.toMatchObject({ id: connection, status: 'active' });
     const token = await stage.ask(getAccessToken, { workspace: stage.workspace, connection });
     expect(token).toMatchObject({ accessToken: elsewhere.tokens.access, hosts: { base: elsewhere.url } });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { getAccessToken, getConnection, refreshDueTokens, updateIntegration } from '@vane/contracts';
 import type { OAuthProfile } from '@vane/kit';
+import { newSecret } from '@vane/testing';
 import { adapter as probe } from '../../../libs/testing/src/probe/oauth-probe.js';
 import { newBrowser } from './fixtures/browser.js';
 import { connect, enterIntegration, openStage, registryOf, until, type Stage } from './fixtures/oauth-stage.js';
@@ -153,13 +154,14 @@ describe('a refresh token that does not rotate', () => {
 
   it('is kept and used again when the answer brings no other', async () => {
     const kept = server.tokens.refresh;
+    const access = newSecret('access token');
     server.bend.token = ({ parameters }) =>
       parameters.get('refresh_token') === kept
-        ? json(200, { access_token: `access after ${server.refreshes()}`, token_type: 'Bearer', expires_in: 3600 })
+        ? json(200, { access_token: `${access} after ${server.refreshes()}`, token_type: 'Bearer', expires_in: 3600 })
         : json(400, { error: 'invalid_grant' });
     for (const times of [1, 2]) {
       stage.clock.advance(HOUR);
-      await expect(token()).resolves.toMatchObject({ generation: times + 1, accessToken: `access after ${times}` });
+      await expect(token()).resolves.toMatchObject({ generation: times + 1, accessToken: `${access} after ${times}` });
     }
     expect(server.seen.map(({ parameters }) => parameters.get('refresh_token'))).toEqual([kept, kept]);
   });
@@ -247,7 +249,7 @@ describe('a service in trouble', () => {
     await expect(token()).rejects.toMatchObject({ code: 'service_unavailable' });
     expect(server.refreshes()).toBe(1);
     delete server.bend.token;
-    await stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, clientSecret: 'the right one' });
+    await stage.ask(updateIntegration, { workspace: stage.workspace, integration, ifMatch: 1, clientSecret: newSecret('client secret') });
     await expect(token()).resolves.toMatchObject({ generation: 2 });
   });
 });
@@ -286,7 +288,7 @@ describe('refreshing ahead', () => {
       server.tokens.account = `batch-${index}`;
       await connect(stage, integration, newBrowser());
     }
-    server.bend.token = () => json(200, { access_token: 'new', token_type: 'bearer', expires_in: 3600 });
+    server.bend.token = () => json(200, { access_token: newSecret('access token'), token_type: 'bearer', expires_in: 3600 });
     stage.clock.advance(0.86 * HOUR);
     await expect(stage.ask(refreshDueTokens, { limit: 2 })).resolves.toEqual({ refreshed: 2, failed: 0, more: true });
     await expect(stage.ask(refreshDueTokens, { limit: 2 })).resolves.toEqual({ refreshed: 1, failed: 0, more: false });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ensurePartitions } from '@vane/db';
+import { newSecret } from '@vane/testing';
 import { House, type Seeded } from './fixtures/house.js';
 import { OVERDUE } from './reconciler.js';
 import { DETAILS, readRunDetails } from './run-details.js';
@@ -13,7 +14,7 @@ beforeAll(async () => {
   house = await House.open();
   const at = new Date();
   await ensurePartitions(house.database.pool, at);
-  seeded = await house.seed({ spec: { kind: 'http', url: 'https://example.com', timeoutMs: 1_000 }, auth: { value: 'a', until: at } }, at);
+  seeded = await house.seed({ spec: { kind: 'http', url: 'https://example.com', timeoutMs: 1_000 }, auth: { value: newSecret('what was cut out'), until: at } }, at);
   await house.database.pool.query(
     `INSERT INTO run (id, workspace_id, trigger_id, event_id, event_received_at, replay, status, attempts, fence, correlation_id, created_at,
                       next_attempt_at)

@@ -62,7 +62,7 @@ test('a script gets the event, the run, the trigger, the secrets and what the se
 
 test('what the service sent along is gone when its time is over', async () => {
   const spec = script('export async function main(event, ctx) { return "auth" in ctx; }');
-  const auth = { value: { token: 'old' }, until: new Date(Date.now() - 1000) };
+  const auth = { value: { token: newSecret('token that has ended') }, until: new Date(Date.now() - 1000) };
   const run = await finished(await house.seed({ spec, auth }), 'succeeded');
   expect(run.attemptList[0]!.result).toBe(false);
 });

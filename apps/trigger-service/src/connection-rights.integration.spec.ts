@@ -5,7 +5,7 @@ import * as contracts from '@vane/contracts';
 import { toWireError, VaneError, type Actor, type CallContext, type InputOf, type Operation, type TriggerView } from '@vane/contracts';
 import { Database, newId, newSealingKeyPair } from '@vane/db';
 import { Bus, createLogger, deliveryStream, startApp, SystemClock, type NatsConnection } from '@vane/runtime';
-import { createTestDatabase, eventually, type TestDatabase } from '@vane/testing';
+import { createTestDatabase, eventually, WatchedLogs, type TestDatabase } from '@vane/testing';
 import { startGithubFake, type GithubFake } from '../../../libs/adapters/src/github/fake/server.js';
 import { issueToken } from '../../../libs/adapters/src/github/fake/oauth.js';
 import { AppModule } from './app.module.js';
@@ -17,6 +17,7 @@ const key = () => randomBytes(32).toString('base64');
 const clock = new SystemClock();
 const connection = newId('connection', clock.now());
 
+let logs: WatchedLogs;
 let testDatabase: TestDatabase;
 let database: Database;
 let app: Awaited<ReturnType<typeof startApp>>;
@@ -48,6 +49,7 @@ function play<O extends Operation>(operation: O, reply: (input: InputOf<O>, call
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
+  logs = new WatchedLogs();
   database = Database.connect({ url: testDatabase.url, applicationName: 'spec', maxConnections: 2 });
   github = await startGithubFake();
   const settings = readTriggerSettings({
@@ -87,6 +89,7 @@ afterAll(async () => {
   await github.close();
   await database.close();
   await testDatabase.drop();
+  logs.expectNoSecrets();
 });
 
 beforeEach(() => {

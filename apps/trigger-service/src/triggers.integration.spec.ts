@@ -5,7 +5,7 @@ import * as contracts from '@vane/contracts';
 import type { CallContext } from '@vane/contracts';
 import { Database, newId, newSealingKeyPair } from '@vane/db';
 import { Bus, createLogger, deliveryStream, startApp, SystemClock, type NatsConnection } from '@vane/runtime';
-import { createTestDatabase, expectNoSecretsUnder, type TestDatabase } from '@vane/testing';
+import { createTestDatabase, expectNoSecretsUnder, newSecret, WatchedLogs, type TestDatabase } from '@vane/testing';
 import { AppModule } from './app.module.js';
 import { readTriggerSettings } from './config.js';
 import { creationKeyOf } from './creation-key.js';
@@ -15,6 +15,7 @@ const natsUrl = process.env.VANE_NATS_URL ?? 'nats://127.0.0.1:4222';
 const logger = createLogger({ app: 'spec', level: 'silent' });
 const key = () => randomBytes(32).toString('base64');
 
+let logs: WatchedLogs;
 let testDatabase: TestDatabase;
 let database: Database;
 let app: Awaited<ReturnType<typeof startApp>>;
@@ -33,6 +34,7 @@ const hook = (runnableId: string, config: Record<string, string>, idempotencyKey
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
+  logs = new WatchedLogs();
   database = Database.connect({ url: testDatabase.url, applicationName: 'spec', maxConnections: 2 });
   const settings = readTriggerSettings({
     VANE_ENV: 'test', VANE_PREFIX: prefix, VANE_NATS_URL: natsUrl, LOG_LEVEL: 'silent', PORT: '0', VANE_DATABASE_URL: testDatabase.url,
@@ -52,6 +54,7 @@ afterAll(async () => {
   await bus.close();
   await database.close();
   await testDatabase.drop();
+  logs.expectNoSecrets();
 });
 
 describe('a call that is delivered twice', () => {
@@ -68,7 +71,7 @@ describe('a call that is delivered twice', () => {
   it('is known by a hash that a given secret cannot be tried against, and not when the secret is another', async () => {
     const { id } = await script();
     const input = (secret: string) => ({ workspace, name: 't', service: 'generic-webhook', type: 'webhook', config: { scheme: 'shared-secret', header: 'x-secret' }, runnableId: id, secret });
-    const secrets = ['a-secret-of-the-sender', 'another-secret-of-the-sender'];
+    const secrets = [newSecret('secret of the sender'), newSecret('another secret of the sender')];
     const [first, again, other] = await Promise.all([secrets[0]!, secrets[0]!, secrets[1]!].map((secret) => bus.ask(contracts.createTrigger, input(secret), call('s'))));
     expect([again!.id === first!.id, other!.id === first!.id]).toEqual([true, false]);
     const { creationKey } = await database.forWorkspace(workspace).trigger.findFirstOrThrow({ where: { id: first!.id } });

@@ -4,12 +4,12 @@ import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import { Database, newId, parseKeyRing, Vault } from '@vane/db';
 import type { RawRequest } from '@vane/kit';
 import { Bus, Clock, createLogger } from '@vane/runtime';
-import { createTestDatabase, type TestDatabase } from '@vane/testing';
+import { createTestDatabase, type TestDatabase, newSecret } from '@vane/testing';
 import { SubscriptionCache } from './subscription-cache.js';
 
 const MINUTE = 60_000;
 const logger = createLogger({ app: 'spec', level: 'silent' });
-const [OLD, NEW] = ['the secret before', 'the newest secret'];
+const [OLD, NEW] = [newSecret('secret before'), newSecret('newest secret')];
 
 class MovableClock extends Clock {
   time = Date.parse('2030-01-01T00:00:00Z');

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { newSecret } from '@vane/testing';
 import { addPerson, browserWith, openBrowser, type Person } from '../fixtures/people.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 
-const PASSWORD = 'correct horse battery';
+const PASSWORD = newSecret('password');
+const OTHER = newSecret('another password');
 const DAY = 86_400_000;
 
 let gateway: TestGateway;
@@ -109,18 +111,18 @@ describe('a password', () => {
     const person = await addPerson(gateway, { password: PASSWORD });
     const other = await openBrowser(gateway, person.id);
     const change = (currentPassword: string, newPassword: string) => person.send('POST', '/api/v1/session/password', { body: { currentPassword, newPassword } });
-    expect(await change('wrong', 'another password')).toMatchObject({ status: 400, json: { fields: [{ path: 'currentPassword' }] } });
+    expect(await change('wrong', OTHER)).toMatchObject({ status: 400, json: { fields: [{ path: 'currentPassword' }] } });
     expect(await change(PASSWORD, 'short')).toMatchObject({ status: 400, json: { fields: [{ path: 'newPassword' }] } });
-    expect(await change(PASSWORD, 'another password')).toMatchObject({ status: 200, json: { ok: true } });
+    expect(await change(PASSWORD, OTHER)).toMatchObject({ status: 200, json: { ok: true } });
     expect([(await person.send('GET', '/api/v1/session')).status, (await other.send('GET', '/api/v1/session')).status]).toEqual([200, 401]);
-    expect([(await signIn(person.email, PASSWORD)).status, (await signIn(person.email, 'another password')).status]).toEqual([401, 201]);
+    expect([(await signIn(person.email, PASSWORD)).status, (await signIn(person.email, OTHER)).status]).toEqual([401, 201]);
   });
 
   test('cannot be guessed without end by somebody who found an open browser', async () => {
     const person = await addPerson(gateway, { password: PASSWORD });
     const replies: Reply[] = [];
     for (let round = 0; round < 11; round += 1) {
-      replies.push(await person.send('POST', '/api/v1/session/password', { body: { currentPassword: `guess ${round}`, newPassword: 'another password' } }));
+      replies.push(await person.send('POST', '/api/v1/session/password', { body: { currentPassword: `guess ${round}`, newPassword: OTHER } }));
     }
     expect(replies.map(({ status }) => status)).toEqual([...Array.from({ length: 10 }, () => 400), 429]);
   });
@@ -146,9 +148,9 @@ describe('a password', () => {
     const choose = (token: string) => gateway.send('POST', '/api/v1/session/reset-password', { body: { token, password: 'of somebody else' } });
     const [first, second] = [await issue(), await issue()];
     expect(await choose(first)).toMatchObject({ status: 409, json: { code: 'conflict' } });
-    expect((await person.send('POST', '/api/v1/session/password', { body: { currentPassword: PASSWORD, newPassword: 'another password' } })).status).toBe(200);
+    expect((await person.send('POST', '/api/v1/session/password', { body: { currentPassword: PASSWORD, newPassword: OTHER } })).status).toBe(200);
     expect(await choose(second)).toMatchObject({ status: 409, json: { code: 'conflict' } });
-    expect((await signIn(person.email, 'another password')).status).toBe(201);
+    expect((await signIn(person.email, OTHER)).status).toBe(201);
   });
 
   test('is not chosen with a token that has expired, is unknown, or is of a disabled user', async () => {
@@ -176,7 +178,7 @@ describe('a member', () => {
     expect(changed).toMatchObject({ status: 200, json: { role: 'operator', version: 2 } });
     expect(changed.headers.get('etag')).toBe('"2"');
     expect((await byAdmin('GET', path)).json).toEqual(changed.json);
-    expect((await editor.send('PUT', `${base}/secrets/A`, { body: { value: 'x' } })).status).toBe(403);
+    expect((await editor.send('PUT', `${base}/secrets/A`, { body: { value: newSecret('secret A') } })).status).toBe(403);
     expect((await byAdmin('GET', `/members/${root.id}`)).status).toBe(404);
   });
 
@@ -243,7 +245,7 @@ describe('an invitation', () => {
     expect(accepted).toMatchObject({ status: 201, json: { user: { email: 'new@example.com', name: 'New' }, memberships: [{ workspace: gateway.workspace, role: 'editor' }] } });
     const cookie = /^[^;]+/.exec(accepted.headers.get('set-cookie')!)![0];
     const browser = browserWith(gateway, cookie, String(accepted.json['csrfToken']));
-    expect((await browser.send('PUT', `${base}/secrets/A`, { body: { value: 'x' } })).status).toBe(200);
+    expect((await browser.send('PUT', `${base}/secrets/A`, { body: { value: newSecret('secret A') } })).status).toBe(200);
     expect((await signIn('new@example.com', PASSWORD)).status).toBe(201);
     expect(await accept({ token, name: 'New', password: PASSWORD })).toMatchObject({ status: 409, json: { detail: expect.stringContaining('accepted already') } });
     expect(JSON.stringify(await gateway.database.prisma.invitation.findMany())).not.toContain(token);
@@ -316,7 +318,7 @@ describe('an API token', () => {
     expect(made).toMatchObject({ status: 201, json: { scopes: ['triggers:read', 'secrets:write'], createdBy: admin.email, expiresAt: null } });
     const token = String(made.json['token']);
     const ask = async (method: string, path: string, body?: unknown) => (await gateway.send(method, base + path, { token, body })).status;
-    expect([await ask('GET', '/triggers'), await ask('PUT', '/secrets/A', { value: 'x' }), await ask('GET', '/secrets')]).toEqual([200, 200, 200]);
+    expect([await ask('GET', '/triggers'), await ask('PUT', '/secrets/A', { value: newSecret('secret A') }), await ask('GET', '/secrets')]).toEqual([200, 200, 200]);
     expect(await gateway.send('GET', `${base}/runs`, { token })).toMatchObject({ status: 403, json: { detail: 'This needs the scope runs:read; the token has triggers:read, secrets:write.' } });
     expect(await ask('POST', '/triggers', {})).toBe(403);
     expect((await byAdmin('GET', '/tokens')).json['items']).toEqual(expect.arrayContaining([expect.objectContaining({ scopes: ['triggers:read', 'secrets:write'] })]));

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { hash } from '@node-rs/argon2';
-import { eventually } from '@vane/testing';
+import { eventually, newSecret } from '@vane/testing';
 import { addPerson, browserWith, openBrowser, type Person } from '../fixtures/people.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import { hashToken } from './token.js';
 
 const SESSION = '/api/v1/session';
-const PASSWORD = 'correct horse battery';
+const PASSWORD = newSecret('password');
 const HOUR = 3_600_000;
 
 let gateway: TestGateway;
@@ -145,7 +145,7 @@ describe('a session', () => {
   test('proves itself by the CSRF header for everything but GET', async () => {
     const { cookie, csrfToken } = await openBrowser(gateway, person.id);
     const other = await openBrowser(gateway, person.id);
-    const put = (headers: Record<string, string>) => gateway.send('PUT', `${base}/secrets/A`, { body: { value: 'x' }, headers: { cookie, ...headers } });
+    const put = (headers: Record<string, string>) => gateway.send('PUT', `${base}/secrets/A`, { body: { value: newSecret('secret A') }, headers: { cookie, ...headers } });
     for (const headers of [{}, { 'x-csrf-token': '' }, { 'x-csrf-token': other.csrfToken }, { 'x-csrf-token': `${csrfToken}x` }]) {
       expect(await put(headers as Record<string, string>)).toMatchObject({ status: 403, json: { code: 'csrf_refused' } });
     }
@@ -168,7 +168,7 @@ describe('a session', () => {
     const { token } = await gateway.addToken(gateway.workspace, 'editor');
     const colleague = await addPerson(gateway, { roles: { [gateway.workspace]: 'editor' } });
     const again = await openBrowser(gateway, person.id);
-    const put = { body: { value: 'x' }, headers: { 'idempotency-key': 'the-same' } };
+    const put = { body: { value: newSecret('secret A') }, headers: { 'idempotency-key': 'the-same' } };
     const replies = [
       await person.send('PUT', `${base}/secrets/A`, put), await again.send('PUT', `${base}/secrets/A`, put),
       await colleague.send('PUT', `${base}/secrets/A`, put), await gateway.send('PUT', `${base}/secrets/A`, { ...put, token }),

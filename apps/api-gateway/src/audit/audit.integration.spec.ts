@@ -5,6 +5,7 @@ import {
   updateTrigger, VaneError, type AuditEntryView,
 } from '@vane/contracts';
 import { firstIdAt, newId } from '@vane/db';
+import { newSecret } from '@vane/testing';
 import { Passwords } from '../access/passwords.js';
 import { addPerson, type Person } from '../fixtures/people.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
@@ -31,7 +32,10 @@ const entries = async (query = '') => (await page(query)).items;
 const send = (method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply> =>
   gateway.send(method, base + path, { token: admin.token, ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) });
 
-const trigger = (name: string, version = 1) => ({ id: 'trg_1', name, version, callbackUrl: 'https://in.example/hooks/hush', config: { a: 1 }, undeclared: 'hush' });
+const [PASSWORD, STATE] = [newSecret('password'), newSecret('state')];
+/** Stands for everything that may not be in the trail. */
+const HUSH = newSecret('what the trail may not hold');
+const trigger = (name: string, version = 1) => ({ id: 'trg_1', name, version, callbackUrl: `https://in.example/hooks/${HUSH}`, config: { a: 1 }, undeclared: HUSH });
 
 describe('a mutation', () => {
   test('is recorded with who, from where, what, and the object before and after', async () => {
@@ -58,7 +62,7 @@ describe('a mutation', () => {
   });
 
   test('that makes something is found by the id of what it made', async () => {
-    gateway.responders.answer(createRunnable, () => ({ id: 'rbl_1', name: 'mine', secret: 'hush', version: 1 }));
+    gateway.responders.answer(createRunnable, () => ({ id: 'rbl_1', name: 'mine', secret: HUSH, version: 1 }));
     await send('POST', '/runnables', { name: 'mine', spec: { kind: 'script', code: 'x'.repeat(3_000) } });
     const [entry] = await entries('?target=rbl_1');
     expect(entry).toMatchObject({ operation: 'runnables.create', status: 201, before: null, after: { id: 'rbl_1', secret: '***' } });
@@ -73,7 +77,7 @@ describe('a mutation', () => {
 
   test('that joins a workspace is in the trail of that workspace', async () => {
     const made = await send('POST', '/invitations', { email: 'joins@example.com', role: 'editor' });
-    const body = { token: made.json['token'], name: 'Joins', password: 'right horse battery' };
+    const body = { token: made.json['token'], name: 'Joins', password: PASSWORD };
     expect((await gateway.send('POST', '/api/v1/invitations/accept', { body })).status).toBe(201);
     const [accepted, invited] = await entries();
     expect(invited).toMatchObject({ operation: 'invitations.create', actorId: admin.id, after: { email: 'joins@example.com', token: '***' } });
@@ -126,7 +130,7 @@ describe('a mutation', () => {
 
   test('for which the role is too weak is recorded, and never reached its owner', async () => {
     const operator = await gateway.addToken(base.split('/').at(-1)!, 'operator');
-    const reply = await gateway.send('PATCH', `${base}/triggers/trg_1`, { token: operator.token, body: { name: 'hush' } });
+    const reply = await gateway.send('PATCH', `${base}/triggers/trg_1`, { token: operator.token, body: { name: HUSH } });
     expect(reply.status).toBe(403);
     expect(await entries()).toMatchObject([{ actorId: operator.id, operation: 'triggers.update', targetId: 'trg_1', outcome: 'forbidden', status: 403, input: { trigger: 'trg_1' } }]);
     expect(gateway.responders.asked).toEqual([]);
@@ -181,19 +185,20 @@ describe('a mutation', () => {
 
   test('of somebody who is nobody yet is recorded as of who they say they are, or turned out to be', async () => {
     const email = 'ann@example.com';
-    const passwordHash = await new Passwords().hash('right horse battery');
+    const passwordHash = await new Passwords().hash(PASSWORD);
     const now = gateway.clock.now();
     const user = await gateway.database.prisma.user.create({
       data: { id: newId('user', now), email, name: 'Ann', passwordHash, superadmin: false, version: 1, createdAt: now, updatedAt: now },
     });
     const signIn = (password: string) => gateway.send('POST', '/api/v1/session', { body: { email, password } });
-    expect([(await signIn('wrong horse battery')).status, (await signIn('right horse battery')).status]).toEqual([401, 201]);
+    expect([(await signIn('wrong horse battery')).status, (await signIn(PASSWORD)).status]).toEqual([401, 201]);
     const { items } = (await gateway.send('GET', '/api/v1/audit?operation=session.sign-in', { token: gateway.superadmin })).json as Page;
     expect(items).toMatchObject([
       { actorKind: 'user', actorId: user.id, userId: user.id, actorLabel: email, workspaceId: null, outcome: 'ok', after: { sessionToken: '***', csrfToken: '***' } },
       { actorKind: 'anonymous', userId: null, actorLabel: email, workspaceId: null, outcome: 'sign_in_refused', status: 401 },
     ]);
     expect(JSON.stringify(items)).not.toContain('horse');
+    expect(JSON.stringify(items)).not.toContain(PASSWORD);
   });
 
   test('that is not understood is not recorded, nor is what only reads', async () => {
@@ -203,7 +208,7 @@ describe('a mutation', () => {
   });
 
   test('leaves no secret in the database, in whatever member it came', async () => {
-    const secrets = ['hush-client-secret', 'hush-of-the-sender', 'hush-value', 'hush-url'];
+    const secrets = ['client secret', 'of the sender', 'value', 'url'].map(newSecret);
     gateway.responders.answer(getIntegration, () => ({ id: 'int_1', version: 1 }));
     gateway.responders.answer(createIntegration, () => ({ id: 'int_1', version: 1, clientSecret: secrets[0] }));
     gateway.responders.answer(updateIntegration, () => ({ id: 'int_1', version: 2 }));
@@ -232,7 +237,7 @@ describe('a connected account', () => {
     private: false, ownerId: null, usable: true, scopes: [], status: 'active', statusSince: '2026-01-01T00:00:00Z', reasonCode: null, reason: null, expiresAt: null,
     createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-01T00:00:00Z', version: 1,
   };
-  const comeBack = () => gateway.send('GET', '/oauth/callback?code=hush&state=known');
+  const comeBack = () => gateway.send('GET', `/oauth/callback?code=${HUSH}&state=${STATE}`);
 
   test('is recorded under the name of whoever asked for it', async () => {
     gateway.responders.answer(attributeAuthorisation, asker);
@@ -245,20 +250,20 @@ describe('a connected account', () => {
     const entry = { actorKind: 'user', actorId: ann.id, userId: ann.id, actorLabel: ann.email, operation: 'authorisations.finish', input: null };
     expect(during).toMatchObject([{ ...entry, outcome: 'unknown', targetId: null }]);
     expect(await entries()).toMatchObject([{ ...entry, outcome: 'ok', status: 200, targetId: connection.id, after: { outcome: 'connected', connection: { accountLabel: 'Ann' } } }]);
-    expect(JSON.stringify(await entries())).not.toContain('hush');
+    expect(JSON.stringify(await entries())).not.toContain(HUSH);
   });
 
   test.each([['confirm', confirmAuthorisation, connection], ['discard', discardAuthorisation, { ok: true }]] as const)(
     'that differs is recorded with the connection as it was (%s)',
     async (decision, operation, answer) => {
       gateway.responders.answer(attributeAuthorisation, () => ({ ...asker(), connectionId: connection.id }));
-      gateway.responders.answer(getConnection, () => ({ ...connection, accountLabel: 'Before', undeclared: 'hush' }));
+      gateway.responders.answer(getConnection, () => ({ ...connection, accountLabel: 'Before', undeclared: HUSH }));
       gateway.responders.answer(operation, () => answer);
-      expect((await gateway.send('POST', `/oauth/${decision}`, { body: { state: 'known' } })).status).toBe(200);
+      expect((await gateway.send('POST', `/oauth/${decision}`, { body: { state: STATE } })).status).toBe(200);
       expect(await entries()).toMatchObject([
         { operation: operation.name, outcome: 'ok', targetId: connection.id, before: { accountLabel: 'Before' }, after: decision === 'confirm' ? { accountLabel: 'Ann' } : { ok: true } },
       ]);
-      expect(JSON.stringify(await entries())).not.toContain('hush');
+      expect(JSON.stringify(await entries())).not.toContain(HUSH);
     },
   );
 

@@ -2,11 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { randomBytes } from 'node:crypto';
 import { createRunnable, pauseTrigger, putSecret, updateRunnable, VaneError } from '@vane/contracts';
 import { parseKeyRing, Vault } from '@vane/db';
+import { newSecret } from '@vane/testing';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
 import type { RestOperation } from '../http/input.js';
 import { fingerprintOf } from './once.js';
 import { IdempotencyStore, KEPT_MS } from './store.js';
 
+const ONCE = `whsec_${newSecret('signing secret')}`;
 let gateway: TestGateway;
 let editor: { id: string; token: string };
 let store: IdempotencyStore;
@@ -22,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => gateway?.stop());
 beforeEach(() => {
   gateway.responders.reset();
-  gateway.responders.answer(createRunnable, () => ({ id: `rbl_${(made += 1)}`, secret: 'whsec_once', version: 1 }));
+  gateway.responders.answer(createRunnable, () => ({ id: `rbl_${(made += 1)}`, secret: ONCE, version: 1 }));
 });
 
 const body = { name: 'mine', spec: { kind: 'http', url: 'https://example.com/' } };
@@ -42,7 +44,7 @@ describe('a repeated key', () => {
     const key = newKey();
     const first = await create(key);
     const second = await create(key);
-    expect(first).toMatchObject({ status: 201, json: { secret: 'whsec_once' } });
+    expect(first).toMatchObject({ status: 201, json: { secret: ONCE } });
     expect([replayed(first), replayed(second)]).toEqual([null, 'true']);
     expect(second).toMatchObject({ status: 201, json: { ...first.json, secret: null } });
     expect(second.headers.get('etag')).toBe('"1"');
@@ -54,7 +56,7 @@ describe('a repeated key', () => {
   test('leaves no secret in the database', async () => {
     await create(newKey());
     const rows = await gateway.database.prisma.idempotencyKey.findMany();
-    expect(JSON.stringify(rows)).not.toContain('whsec_once');
+    expect(JSON.stringify(rows)).not.toContain(ONCE);
   });
 
   test('leaves nothing that a secret in the request could be tried against', async () => {

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { getConnection, reconnectConnection, VaneError } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
 import { addPerson, type Person } from '../fixtures/people.js';
 import { startTestGateway, type TestGateway } from '../fixtures/test-gateway.js';
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://127.0.0.1' };
-const PASSWORD = 'right horse battery';
+const PASSWORD = newSecret('password');
+const TICKET = newSecret('ticket');
 const connection = { id: 'con_1', service: 'some-service', accountLabel: 'octo<cat', name: null, status: 'auth_required', reason: 'The grant "ended".', usable: true };
-const startUrl = 'http://127.0.0.1/oauth/start/a-ticket';
+const startUrl = `http://127.0.0.1/oauth/start/${TICKET}`;
 
 let gateway: TestGateway;
 let editor: Person;
@@ -77,7 +79,7 @@ describe('its button', () => {
     expect(gateway.responders.askedOf(reconnectConnection)).toMatchObject([{ input: { workspace: gateway.workspace, connection: 'con_1' }, call: { actor: { kind: 'user', id: editor.id } } }]);
     const [entry] = await trail(reconnectConnection.name);
     expect(entry).toMatchObject({ workspaceId: gateway.workspace, actorId: editor.id, targetId: 'con_1', outcome: 'ok' });
-    expect(JSON.stringify(entry)).not.toContain('a-ticket');
+    expect(JSON.stringify(entry)).not.toContain(TICKET);
   });
 
   test.each([

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId } from '@vane/db';
-import { startOpenIdProvider, type OpenIdProvider } from '@vane/testing';
+import { startOpenIdProvider, type OpenIdProvider, newSecret } from '@vane/testing';
 import { CookieJar, signInAtProvider } from '../fixtures/cookie-jar.js';
 import { startForgingProvider, type Forgery } from '../fixtures/forging-provider.js';
 import { startTestGateway, type Reply, type TestGateway } from '../fixtures/test-gateway.js';
@@ -122,7 +122,7 @@ describe('a person', () => {
     const base = `/api/v1/workspaces/${gateway.workspace}`;
     const { token: admin } = await gateway.addToken(gateway.workspace, 'admin');
     const { json: invitation } = await gateway.send('POST', `${base}/invitations`, { token: admin, body: { email: 'ceo@example.com', role: 'admin' } });
-    const password = 'chosen by the inviter';
+    const password = newSecret('password that the inviter chose');
     const accepted = await gateway.send('POST', '/api/v1/invitations/accept', { body: { token: invitation['token'], name: 'x', password } });
     const inviter = new CookieJar();
     inviter.take(accepted.headers);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { createTestDatabase } from '@vane/testing';
+import { createTestDatabase, newSecret } from '@vane/testing';
 import { Database } from '../database.js';
 import { rewrapDataKeys } from '../keys/rewrap.js';
 import { parseKeyRing } from './key-ring.js';
@@ -38,7 +38,7 @@ function newVault(keys = k1, ring: SymmetricRing = 'oauth'): Vault {
 const dataKeys = () => databases[0]!.prisma.dataKey.findMany({ orderBy: { scope: 'asc' } });
 
 describe('Vault', () => {
-  it.each(['', SECRET, 'ünïcödé 🔑', 'x'.repeat(100_000)])('decrypts what it encrypted, also in another process (%#)', async (plaintext) => {
+  it.each(['', SECRET, `ünïcödé 🔑 ${newSecret('text beyond ASCII')}`, 'x'.repeat(100_000)])('decrypts what it encrypted, also in another process (%#)', async (plaintext) => {
     const ciphertext = await newVault().encrypt(plaintext, cell);
     expect(await newVault().decrypt(ciphertext, cell)).toBe(plaintext);
   });
