@@ -1,37 +1,36 @@
 import type { AdapterRegistry } from '@vane/adapters';
-import { executeRun, type DeliveryHeader } from '@vane/contracts';
-import { newId, type Database } from '@vane/db';
-import type { JsonObject, TriggerType } from '@vane/kit';
+import { itemWork, type DeliveryHeader } from '@vane/contracts';
+import type { Database } from '@vane/db';
+import type { JsonObject } from '@vane/kit';
 import type { Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
 import type { PoolClient } from 'pg';
-import { hashAndSizeOf, normaliseDelivery, unprocessable, type IncomingDelivery, type IncomingEvent } from './normalise.js';
-import { isAboutContent, reasonOf, storable, UnreadableContent } from './refused-content.js';
-
-type TriggerRow = {
-  id: string; feed_id: string; old_feed_id: string | null; old_feed_until: Date | null; service: string; type: string; config: JsonObject;
-  runnable_id: string | null; status: string; status_code: string | null; held: boolean;
-};
-type Stored = { event: IncomingEvent; header: DeliveryHeader; eventId: string };
-type NewRun = { id: string; trigger: TriggerRow; stored: Stored; status: 'queued' | 'held' | 'skipped'; reason: string | null };
+import { FeedPulls } from '../pulls/feed-pulls.js';
+import { EventRows, type Added, type NewEvent } from './event-rows.js';
+import { hashAndSizeOf, normaliseDelivery, unprocessable, type IncomingDelivery } from './normalise.js';
+import { isAboutContent, reasonOf, storable } from './refused-content.js';
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
 /**
- * Takes deliveries in by the batch: deliveries, identities, events and runs in one transaction, then the ids of all
- * runs still queued to the run queue. Every step can be repeated: the same batch again adds nothing and queues what is
- * still waiting.
+ * Takes deliveries in by the batch: deliveries, identities, events, runs and what there is to fetch in one transaction, then
+ * the ids of all runs still queued to the run queue. Every step can be repeated: the same batch again adds nothing and
+ * queues what is still waiting.
  */
 export class Intake {
   private readonly taken;
+  private readonly events: EventRows;
+  private readonly pulls: FeedPulls;
 
   constructor(
     private readonly database: Database,
     private readonly adapters: AdapterRegistry,
     private readonly queues: JobQueues,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly logger: Logger,
     metrics: Metrics,
   ) {
+    this.events = new EventRows(adapters, queues, clock, logger);
+    this.pulls = new FeedPulls(database, clock);
     this.taken = metrics.counter('vane_intake_total', 'What deliveries became', ['kind']);
   }
 
@@ -39,15 +38,16 @@ export class Intake {
     if (batch.length === 0) return;
     const wants = await this.wants(batch.map(({ header }) => header.subscriptionId));
     const deliveries = batch.map(({ header, body }) => normaliseDelivery(this.adapters, header, body, wants.get(header.subscriptionId)));
-    const { events, runs, waiting } = await this.database.transaction(async (tx) => {
+    const toFetch = [...new Set(deliveries.filter(({ fetch }) => fetch).map(({ header }) => header.feedId))];
+    const added = await this.database.transaction(async (tx) => {
       await this.insertDeliveries(tx, deliveries);
-      const { fresh, repeated } = await this.takeIdentities(tx, deliveries);
-      await this.insertEvents(tx, fresh);
-      return { events: fresh.length, runs: await this.insertRuns(tx, fresh), waiting: await this.stillQueued(tx, repeated) };
+      const made = await this.events.add(tx, deliveries.flatMap(newEventsOf));
+      await this.pulls.want(tx, toFetch);
+      return made;
     });
-    this.report(deliveries, events, runs);
-    const queued = [...runs.filter((run) => run.status === 'queued').map((run) => run.id), ...waiting];
-    await this.enqueue(queued);
+    this.report(deliveries, added);
+    await this.enqueue(added.queued);
+    await this.hurry(toFetch);
   }
 
   /** Takes one delivery in, or sets it aside when its content is what Postgres refuses; rejects with anything else. */
@@ -105,130 +105,34 @@ export class Intake {
     );
   }
 
-  /** Who comes first with a (feed, dedupe key) owns it; the primary key decides, also between two readers. */
-  private async takeIdentities(tx: PoolClient, deliveries: IncomingDelivery[]): Promise<{ fresh: Stored[]; repeated: Stored[] }> {
-    const now = this.clock.now();
-    const candidates = new Map<string, Stored>();
-    const repeated: Stored[] = [];
-    for (const { header, events } of deliveries) {
-      for (const event of events) {
-        const stored = { event, header, eventId: newId('event', now) };
-        const identity = `${header.feedId}\n${event.dedupeKey}`;
-        if (candidates.has(identity)) repeated.push(stored);
-        else candidates.set(identity, stored);
-      }
-    }
-    if (candidates.size === 0) return { fresh: [], repeated };
-    // One order for all writers, so that two batches cannot deadlock on each other's keys.
-    const sorted = [...candidates.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, stored]) => stored);
-    const { rows } = await tx.query<{ event_id: string }>(
-      `INSERT INTO event_key (feed_id, dedupe_key, event_id, seen_at)
-       SELECT feed_id, dedupe_key, event_id, $4 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (feed_id, dedupe_key, event_id)
-       ON CONFLICT (feed_id, dedupe_key) DO NOTHING RETURNING event_id`,
-      [sorted.map((s) => s.header.feedId), sorted.map((s) => s.event.dedupeKey), sorted.map((s) => s.eventId), now],
-    );
-    const won = new Set(rows.map((row) => row.event_id));
-    return { fresh: sorted.filter((s) => won.has(s.eventId)), repeated: [...repeated, ...sorted.filter((s) => !won.has(s.eventId))] };
-  }
-
-  private async insertEvents(tx: PoolClient, fresh: Stored[]): Promise<void> {
-    if (fresh.length === 0) return;
-    const map = <T>(of: (stored: Stored) => T) => fresh.map(of);
-    await tx.query(
-      `INSERT INTO event (id, received_at, workspace_id, feed_id, delivery_id, service, type, dedupe_key, occurred_at, payload)
-       SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-         $9::timestamptz[], $10::json[])`,
-      [
-        map((s) => s.eventId), map((s) => s.header.receivedAt), map((s) => s.header.workspaceId), map((s) => s.header.feedId),
-        map((s) => s.header.id), map((s) => s.header.service), map((s) => s.event.type), map((s) => s.event.dedupeKey),
-        map((s) => s.event.occurredAt), map((s) => s.event.payloadText),
-      ],
-    );
-  }
-
-  private async insertRuns(tx: PoolClient, fresh: Stored[]): Promise<NewRun[]> {
-    if (fresh.length === 0) return [];
-    const feeds = [...new Set(fresh.map((stored) => stored.header.feedId))];
-    const { rows: triggers } = await tx.query<TriggerRow>(
-      `SELECT t.id, t.feed_id, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, COALESCE(c.status = 'auth_required', false) AS held
-       FROM trigger t LEFT JOIN connection c ON c.workspace_id = t.workspace_id AND c.id = t.connection_id
-       WHERE t.feed_id = ANY($1) OR t.old_feed_id = ANY($1) ORDER BY t.id`,
-      [feeds],
-    );
-    const runs = fresh.flatMap((stored) => this.runsOf(stored, triggers));
-    if (runs.length === 0) return [];
-    const now = this.clock.now();
-    const map = <T>(of: (run: NewRun) => T) => runs.map(of);
-    await tx.query(
-      `INSERT INTO run (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, replay, status, reason, attempts, fence,
-         correlation_id, created_at, ended_at)
-       SELECT id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, 0, status, reason, 0, 0, correlation_id, $10,
-         CASE WHEN status = 'skipped' THEN $10::timestamptz END
-       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[])
-         AS r (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, status, reason, correlation_id)
-       ON CONFLICT (trigger_id, event_id, replay) DO NOTHING`,
-      [
-        map((r) => r.id), map((r) => r.stored.header.workspaceId), map((r) => r.trigger.id), map((r) => r.stored.eventId),
-        map((r) => r.stored.header.receivedAt), map((r) => r.trigger.runnable_id), map((r) => r.status), map((r) => r.reason),
-        map((r) => r.stored.header.id), now,
-      ],
-    );
-    return runs;
-  }
-
-  private runsOf(stored: Stored, triggers: TriggerRow[]): NewRun[] {
-    return triggers
-      .filter((trigger) => listensTo(trigger, stored.header) && this.matches(trigger, stored.event))
-      .map((trigger) => ({ id: newId('run', this.clock.now()), trigger, stored, ...beginningOf(trigger) }));
-  }
-
-  private matches(trigger: TriggerRow, event: IncomingEvent): boolean {
-    const type: TriggerType | undefined = this.adapters.get(trigger.service)?.triggerTypes[trigger.type];
-    try {
-      return type?.matches ? type.matches(trigger.config as never, event) : true;
-    } catch (error) {
-      throw new UnreadableContent(`A trigger cannot be matched with the event: ${reasonOf(error)}`, { cause: error });
-    }
-  }
-
-  /** A repeat may mean that we died between commit and queue: what still waits is handed over again. */
-  private async stillQueued(tx: PoolClient, repeated: Stored[]): Promise<string[]> {
-    if (repeated.length === 0) return [];
-    const { rows } = await tx.query<{ id: string }>(
-      `SELECT r.id FROM event_key k JOIN run r ON r.event_id = k.event_id
-       JOIN unnest($1::text[], $2::text[]) AS wanted (feed_id, dedupe_key) ON k.feed_id = wanted.feed_id AND k.dedupe_key = wanted.dedupe_key
-       WHERE r.status = 'queued' AND r.attempts = 0`,
-      [repeated.map((s) => s.header.feedId), repeated.map((s) => s.event.dedupeKey)],
-    );
-    return rows.map((row) => row.id);
-  }
-
   /** Redis may be away: the rows are the truth, and the reconciler finds them. */
-  async enqueue(runIds: string[]): Promise<void> {
+  enqueue(runIds: string[]): Promise<void> {
+    return this.events.enqueue(runIds);
+  }
+
+  /** What is due is found by itself; told, it is sooner. */
+  private async hurry(feedIds: string[]): Promise<void> {
+    if (feedIds.length === 0) return;
     try {
-      await this.queues.add(executeRun, runIds.map((runId) => ({ data: { runId }, id: `${runId}.1` })));
+      await this.queues.add(itemWork, feedIds.map((id) => ({ data: { kind: 'pull' as const, id }, id: `pull-${id}` })));
     } catch (error) {
-      this.logger.warn({ err: error, runs: runIds.length }, 'runs could not be queued, the reconciler will do it');
+      this.logger.debug({ err: error, feeds: feedIds.length }, 'pulls could not be queued, they are found by themselves');
     }
   }
 
-  private report(deliveries: IncomingDelivery[], events: number, runs: NewRun[]): void {
-    this.logger.info({ correlationIds: deliveries.map(({ header }) => header.id), events, runs: runs.length }, 'deliveries taken in');
+  private report(deliveries: IncomingDelivery[], { events, runs }: Added): void {
+    this.logger.info({ correlationIds: deliveries.map(({ header }) => header.id), events, runs }, 'deliveries taken in');
     for (const { header } of deliveries) this.taken.inc({ kind: `delivery_${header.status}` });
     this.taken.inc({ kind: 'event' }, events);
-    this.taken.inc({ kind: 'run' }, runs.length);
+    this.taken.inc({ kind: 'run' }, runs);
   }
 }
 
-/** A trigger on the move listens to the feed it comes from as well, and to all that this had received when it was left. */
-function listensTo({ feed_id: feedId, old_feed_id: oldFeedId, old_feed_until: until }: TriggerRow, header: DeliveryHeader): boolean {
-  return feedId === header.feedId || (oldFeedId === header.feedId && (until === null || Date.parse(header.receivedAt) <= until.getTime()));
-}
-
-/** What becomes of an event of this trigger at first: one whose connection needs a person is kept until it works again. */
-function beginningOf({ status, status_code, held }: TriggerRow): Pick<NewRun, 'status' | 'reason'> {
-  if (status !== 'enabled') return { status: 'skipped', reason: status_code ?? `trigger_${status}` };
-  return held ? { status: 'held', reason: 'connection_auth_required' } : { status: 'queued', reason: null };
+/** The delivery's id is the correlation id of what comes of it. */
+function newEventsOf({ header, events }: IncomingDelivery): NewEvent[] {
+  const { id, workspaceId, feedId, service, receivedAt } = header;
+  const origin = { workspaceId, feedId, service, receivedAt, deliveryId: id, correlationId: id };
+  return events.map((event) => ({ event, origin }));
 }
 
 /** Cleaned before it becomes JSON: within JSON text nothing tells an escape from six characters that look like one. */

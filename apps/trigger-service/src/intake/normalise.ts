@@ -4,9 +4,10 @@ import { dedupeKeyOf, type JsonObject, type NormalisedEvent } from '@vane/kit';
 import { reasonOf, storable } from './refused-content.js';
 
 /** An event ready to be stored: its identity within the feed is decided, its payload is text. */
-export type IncomingEvent = NormalisedEvent & { dedupeKey: string; index: number; payloadText: string };
+export type IncomingEvent = NormalisedEvent & { dedupeKey: string; payloadText: string };
 
-export type IncomingDelivery = { header: DeliveryHeader; body: Buffer; events: IncomingEvent[] };
+/** `fetch`: it only says that there is something to fetch. */
+export type IncomingDelivery = { header: DeliveryHeader; body: Buffer; events: IncomingEvent[]; fetch?: true };
 
 const EMPTY = Buffer.alloc(0);
 
@@ -22,21 +23,22 @@ export function normaliseDelivery(
 ): IncomingDelivery {
   if (header.status !== 'accepted') return { header, body, events: [] };
   try {
-    const webhook = adapters.get(header.service)?.triggerTypes[header.triggerType]?.webhook;
+    const type = adapters.get(header.service)?.triggerTypes[header.triggerType];
+    const webhook = type?.webhook;
+    if (type?.pull && !webhook?.normalise) return { header, body, events: [], fetch: true };
     if (!webhook?.normalise) throw new Error(`No adapter for ${header.service}/${header.triggerType} is installed.`);
     if (!want) throw new Error('The subscription of this delivery is not there any more.');
     const request = { headers: header.headers, body, receivedAt: header.receivedAt };
-    const events = webhook.normalise(request, want).map((event, index) => ({
-      ...event,
-      type: storable(event.type),
-      dedupeKey: storable(dedupeKeyOf(event, header.id, index)),
-      index,
-      payloadText: textOf(event.payload),
-    }));
+    const events = webhook.normalise(request, want).map((event, index) => readied(event, header.id, index));
     return { header, body, events };
   } catch (error) {
     return unprocessable(adapters, header, body, reasonOf(error));
   }
+}
+
+/** `source` is what the event came out of, and gives its identity where the service gives none. */
+export function readied(event: NormalisedEvent, source: string, index: number): IncomingEvent {
+  return { ...event, type: storable(event.type), dedupeKey: storable(dedupeKeyOf(event, source, index)), payloadText: textOf(event.payload) };
 }
 
 /**
