@@ -109,7 +109,7 @@ export class Settler {
   private async step(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
     if (row.status === 'removing') return this.remove(row, triedBefore, remote, http);
     const [secret] = await this.feeds.secrets(row);
-    const input = { id: row.id, resource: row.resource, want: row.want, callbackUrl: hookUrl(this.publicUrl, row.key), secret: secret! };
+    const input = { id: row.id, resource: row.resource, want: row.want, callbackUrl: hookUrl(this.publicUrl, row.key), secret: secret!, now: this.clock.now() };
     const externalId = row.external_id === null ? await this.register(remote, http, input, triedBefore) : await this.update(row.external_id, remote, http, input);
     return { status: 'active', externalId, applied: row.want };
   }

@@ -14,7 +14,7 @@ export type RemoteSubscription = {
 export type RegisterInput<Want extends JsonObject = JsonObject> = {
   /**
    * Ours, at most 64 characters of [A-Za-z0-9_], committed before the call: for services that let the caller choose the id.
-   * At an opaque service an id that a call may have got through with is not used again.
+   * At an opaque service it is the object's id there, and one that a call may have got through with is not used again.
    */
   id: string;
   resource: string;
@@ -22,6 +22,8 @@ export type RegisterInput<Want extends JsonObject = JsonObject> = {
   callbackUrl: string;
   /** Ours, chosen before the call and committed with the pending subscription. */
   secret: string;
+  /** For services that are told the moment at which a subscription ends. */
+  now: Date;
 };
 
 export type Registered = {
@@ -115,8 +117,13 @@ export type VisibleRemote<Want extends JsonObject = JsonObject> = EveryRemote<Wa
 /**
  * A service that shows nothing of what it holds and changes nothing: our own rows are the only list. Every change, every
  * renewal and every try after one that may have got through unheard is a new object, and the one before is removed.
+ * `register` gives the object the id it is told (`RegisterInput.id`) and answers with it.
  */
 export type OpaqueRemote<Want extends JsonObject = JsonObject> = EveryRemote<Want> & {
+  /** `remove` cannot ask without `aux`, so what a try left unheard waits until another object of its resource has taught it. */
+  removeNeedsAux?: true;
+  /** The longest that an object can live, in milliseconds, as the service says: what cannot be removed is over then; left out: it never ends. */
+  longestLifetimeMs?: number;
   list?: undefined;
   get?: undefined;
   update?: undefined;

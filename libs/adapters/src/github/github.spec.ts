@@ -91,7 +91,7 @@ const resource = 'octocat/hello-world';
 const secret = 'a-secret-nobody-may-read';
 
 function input(events = ['push'], key = 'one'): RegisterInput {
-  return { id: `sub_${key}`, resource, want: { events }, callbackUrl: `http://127.0.0.1:9/hooks/${key}`, secret };
+  return { id: `sub_${key}`, resource, want: { events }, callbackUrl: `http://127.0.0.1:9/hooks/${key}`, secret, now: new Date(0) };
 }
 
 /** The ServiceError a call fails with, after making sure that it tells no secret. */

@@ -96,7 +96,7 @@ describeConformance(adapter, {
 });
 
 function input(config: JsonObject = {}, callbackUrl = 'http://127.0.0.1:9/hooks/one'): RegisterInput {
-  return { id: 'sub_one', ...type.plan(type.config.parse({ event: written, ...config })), callbackUrl, secret };
+  return { id: 'sub_one', ...type.plan(type.config.parse({ event: written, ...config })), callbackUrl, secret, now: new Date(0) };
 }
 
 /** The ServiceError a call fails with, after making sure that it tells no secret. */

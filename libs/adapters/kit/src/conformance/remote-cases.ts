@@ -13,7 +13,7 @@ export function remoteCases(prepared: Prepared): Case[] {
   if (!remote) return [{ name, omitted: 'a person enters URL and secret at the sender', run: () => undefined }];
   if (!remote.list) return [{ name, omitted: 'the service shows nothing of what it holds', run: () => undefined }];
   if (!rig) return [{ name, run: () => assert.fail('Give `remote`: a stand-in of the service to register at.') }];
-  const input: RegisterInput = { id: 'sub_conformance', resource: prepared.resource, want: prepared.want, callbackUrl: CALLBACK, secret: prepared.secret(1) };
+  const input: RegisterInput = { id: 'sub_conformance', resource: prepared.resource, want: prepared.want, callbackUrl: CALLBACK, secret: prepared.secret(1), now: prepared.now };
   const tried = (sentence: string, run: (bench: Bench) => Promise<void>): Case => ({
     name: sentence,
     run: async () => {
