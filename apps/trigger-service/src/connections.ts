@@ -26,7 +26,8 @@ export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof VaneError) {
     const kind = error.retry === 'later' ? 'unavailable' : error.retry === 'reauth' ? 'unauthorised' : 'invalid';
-    return new ServiceError(kind, error.message, { cause: error, retryAfterMs: error.retryAfterMs });
+    // Said by another app, which was asked for a token: without one nothing is sent.
+    return new ServiceError(kind, error.message, { cause: error, retryAfterMs: error.retryAfterMs, unsent: true });
   }
   return new ServiceError('unavailable', 'This did not work because of a fault on our side. It will be tried again.', { cause: error });
 }

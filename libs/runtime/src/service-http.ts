@@ -1,6 +1,6 @@
 import type { Adapter, ServiceErrorKind, ServiceHttp, ServiceRequest, ServiceResponse } from '@vane/kit';
 import { ServiceError } from '@vane/kit';
-import { EgressError, type EgressClient, type EgressResponse } from './egress/index.js';
+import { EgressError, type EgressClient, type EgressErrorCode, type EgressResponse } from './egress/index.js';
 import type { Clock } from './clock.js';
 import { CallRefused, type GuardedCall, type OriginGuard } from './origin-guard.js';
 
@@ -36,7 +36,7 @@ export function hostUrl(adapter: Pick<Adapter, 'label' | 'hosts'>, overrides: Re
 export function createServiceHttp(options: ServiceHttpOptions): ServiceHttp {
   const { adapter, hosts } = options;
   const send = async (request: ServiceRequest, rejected?: number) => {
-    const token = await options.token(rejected);
+    const token = await options.token(rejected).catch(unsent);
     return { token, response: await exchange(options, request, token) };
   };
   return {
@@ -77,12 +77,21 @@ async function exchange(options: ServiceHttpOptions, request: ServiceRequest, to
     return await (options.guard ? options.guard.origins.call(guardedCall(options, url.origin), send) : send());
   } catch (error) {
     if (error instanceof CallRefused) {
-      throw new ServiceError(error.why === 'limited' ? 'rate_limited' : 'unavailable', error.message, { cause: error, retryAfterMs: error.retryAfterMs });
+      throw new ServiceError(error.why === 'limited' ? 'rate_limited' : 'unavailable', error.message, { cause: error, retryAfterMs: error.retryAfterMs, unsent: true });
     }
     if (!(error instanceof EgressError)) throw error;
     const kind = error.code === 'egress_blocked' || error.code === 'redirect_refused' ? 'invalid' : 'unavailable';
-    throw new ServiceError(kind, `${options.adapter.label} could not be asked: ${error.message}`, { cause: error });
+    const nothingSent = UNSENT.includes(error.code) ? { unsent: true as const } : {};
+    throw new ServiceError(kind, `${options.adapter.label} could not be asked: ${error.message}`, { cause: error, ...nothingSent });
   }
+}
+
+/** No request was sent with these; one that was redirected had come to nothing before. */
+const UNSENT: readonly EgressErrorCode[] = ['egress_blocked', 'dns_failed', 'connect_failed', 'tls_failed', 'invalid_request', 'redirect_refused'];
+
+/** Without a token nothing is sent, and a request that was refused for its token has come to nothing. */
+function unsent(error: unknown): never {
+  throw error instanceof ServiceError ? new ServiceError(error.kind, error.message, { ...error.details, unsent: true }) : error;
 }
 
 const guardedCall = ({ adapter, guard }: ServiceHttpOptions, origin: string): GuardedCall => ({
