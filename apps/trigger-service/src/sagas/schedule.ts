@@ -1,3 +1,4 @@
+import type { RemoteApi } from '@vane/kit';
 import type { Clock } from '@vane/runtime';
 
 /** As long as `seconds`, a tenth more or less: what was made in one moment does not come due in one moment for ever. */
@@ -7,3 +8,31 @@ export function spread(clock: Clock, seconds: number): Date {
 
 /** When a subscription that was just found or made right is compared with the service again (`VANE_CHECK_EVERY_SECONDS`). */
 export const nextCheck = (clock: Clock, everySeconds: number): Date => spread(clock, everySeconds);
+
+/** How often the service's log of what it sent is read, and how often it is tried whether what it sends arrives. */
+export const LOG_EVERY_SECONDS = 300;
+export const CANARY_EVERY_SECONDS = 24 * 3600;
+
+/** When what was just registered is looked at for the first time, for what its service can show. */
+export function firstLooks(remote: RemoteApi, clock: Clock, checkEverySeconds: number): { checkAt: Date | null; logAt: Date | null; canaryAt: Date | null } {
+  return {
+    checkAt: remote.get ? nextCheck(clock, checkEverySeconds) : null,
+    logAt: remote.deliveryLog ? spread(clock, LOG_EVERY_SECONDS) : null,
+    canaryAt: remote.canary ? clock.in(Math.random() * CANARY_EVERY_SECONDS * 1000) : null,
+  };
+}
+
+/** Renewed after this part of the lifetime that was really given, sooner by up to `EARLIER` of it, so that not all come at once. */
+const RENEWED_AFTER = 0.75;
+const EARLIER = 0.1;
+
+/**
+ * When something with an end is replaced ahead of it, and when people are told that this has not worked: at half of what is left
+ * then. Nulls where it has no end.
+ */
+export function lifetime(now: Date, expiresAt: Date | null): { expiresAt: Date | null; renewAt: Date | null; alarmAt: Date | null } {
+  if (!expiresAt) return { expiresAt, renewAt: null, alarmAt: null };
+  const whole = Math.max(0, expiresAt.getTime() - now.getTime());
+  const renewAt = now.getTime() + whole * (RENEWED_AFTER - Math.random() * EARLIER);
+  return { expiresAt, renewAt: new Date(renewAt), alarmAt: new Date((renewAt + expiresAt.getTime()) / 2) };
+}
