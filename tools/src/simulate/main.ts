@@ -1,0 +1,35 @@
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { Problem } from '../../launch/index.mjs';
+import { simulateMonth } from './month.js';
+
+const usage = `Usage: ./vane simulate month [--short] [--seed NUMBER]
+
+  month      a month in simulated time: 1,000 channels, lost and doubled messages, outages, kill -9 at random awaits;
+             the service's stand-in counts what became of every change
+  --short    nine days and 100 channels
+  --seed     repeat the plan of an earlier month`;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args, allowPositionals: true, options: { short: { type: 'boolean', default: false }, seed: { type: 'string' } },
+  });
+  const seed = values.seed === undefined ? randomInt(2 ** 32) : Number(values.seed);
+  if (positionals.join(' ') !== 'month' || !Number.isInteger(seed)) throw new Problem(usage, 2);
+  const result = await simulateMonth({ short: values.short, seed, say });
+  say('');
+  for (const [name, value] of Object.entries(result)) say(`${name.padEnd(12)} ${String(value).padStart(8)}`);
+  say(JSON.stringify(result));
+  return result.ok ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const misuse = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+  if (!(error instanceof Error)) throw error;
+  process.stderr.write(`${error instanceof Problem || misuse ? error.message : error.stack}\n`);
+  process.exitCode = error instanceof Problem ? error.exitCode : misuse ? 2 : 1;
+}
