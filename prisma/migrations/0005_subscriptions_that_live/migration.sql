@@ -71,6 +71,8 @@ CREATE TABLE "sync_request" (
     "trigger_id" TEXT,
     "connection_id" TEXT,
     "requested_at" TIMESTAMPTZ(3) NOT NULL,
+    "due_at" TIMESTAMPTZ(3),
+    "orphans" JSONB NOT NULL,
 
     CONSTRAINT "sync_request_pkey" PRIMARY KEY ("id")
 );
@@ -109,6 +111,7 @@ CREATE INDEX "subscription_log_idx" ON "subscription"("log_at") WHERE "log_at" I
 CREATE INDEX "subscription_canary_idx" ON "subscription"("canary_at") WHERE "canary_at" IS NOT NULL;
 CREATE INDEX "subscription_notice_idx" ON "subscription"("notice_at") WHERE "notice_at" IS NOT NULL;
 CREATE INDEX "trigger_silence_idx" ON "trigger"("silence_at") WHERE "silence_at" IS NOT NULL;
+CREATE INDEX "sync_request_due_idx" ON "sync_request"("due_at") WHERE "due_at" IS NOT NULL;
 CREATE INDEX "feed_pull_due_idx" ON "feed_pull"("due_at") WHERE "due_at" IS NOT NULL;
 CREATE INDEX "canary_open_idx" ON "canary"("subscription_id") WHERE "heard_at" IS NULL AND "failed_at" IS NULL;
 
