@@ -22,6 +22,8 @@ import { PartitionReaders } from './intake/readers.js';
 import { Replays } from './replays.js';
 import { Runnables } from './runnables.js';
 import { ConnectionFollower } from './sagas/connection-follower.js';
+import { HealthFacts } from './health/health-facts.js';
+import { TriggerHealth } from './health/trigger-health.js';
 import { Feeds } from './sagas/feeds.js';
 import { Moves } from './sagas/moves.js';
 import { SecretRotation } from './sagas/secret-rotation.js';
@@ -64,8 +66,9 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: TriggerViews,
-    inject: [AdapterRegistry],
-    useFactory: (adapters: AdapterRegistry) => new TriggerViews(adapters, settings.VANE_PUBLIC_URL),
+    inject: [AdapterRegistry, Database, Clock],
+    useFactory: (adapters: AdapterRegistry, database: Database, clock: Clock) =>
+      new TriggerViews(adapters, settings.VANE_PUBLIC_URL, new TriggerHealth(new HealthFacts(database, clock))),
   },
   {
     provide: TriggerPlans,

@@ -1,8 +1,9 @@
 import type { AdapterRegistry } from '@vane/adapters';
-import type { PullView, SubscriptionView, TriggerView } from '@vane/contracts';
+import type { HealthView, PullView, SubscriptionView, TriggerView } from '@vane/contracts';
 import type { Prisma } from '@vane/db';
 import { schemeOf, type JsonObject } from '@vane/kit';
 import { hookUrl } from '@vane/runtime';
+import type { TriggerHealth } from './health/trigger-health.js';
 
 const iso = (date: Date) => date.toISOString();
 const isoOrNull = (date: Date | null) => date?.toISOString() ?? null;
@@ -44,9 +45,20 @@ export class TriggerViews {
   constructor(
     private readonly adapters: AdapterRegistry,
     private readonly publicUrl: string,
+    private readonly health: TriggerHealth,
   ) {}
 
-  trigger(row: TriggerRow): TriggerView {
+  async trigger(row: TriggerRow): Promise<TriggerView> {
+    return (await this.triggers(row.workspaceId, [row]))[0]!;
+  }
+
+  /** Of one workspace. */
+  async triggers(workspaceId: string, rows: TriggerRow[]): Promise<TriggerView[]> {
+    const health = await this.health.of(workspaceId, rows);
+    return rows.map((row) => this.view(row, health.get(row.id)!));
+  }
+
+  private view(row: TriggerRow, health: HealthView): TriggerView {
     const subscription = row.feed.subscriptions[0];
     return {
       id: row.id,
@@ -59,6 +71,7 @@ export class TriggerViews {
       runnableId: row.runnableId,
       status: row.status as TriggerView['status'],
       statusReason: row.statusCode === null ? null : { code: row.statusCode, message: row.statusMessage ?? '' },
+      health,
       callbackUrl: subscription ? hookUrl(this.publicUrl, subscription.key) : '',
       subscription: subscription ? this.subscription(subscription) : null,
       resync: row.resync as TriggerView['resync'],

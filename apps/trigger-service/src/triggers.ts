@@ -44,7 +44,7 @@ export class Triggers {
   async create(input: CreateInput, call: CallContext): Promise<OutputOf<typeof createTrigger>> {
     const creationKey = await creationKeyOf(call, input, (hash) => this.feeds.digest(hash, input.workspace));
     const repeated = await this.findCreated(input.workspace, creationKey);
-    if (repeated) return { ...this.views.trigger(repeated), secret: null };
+    if (repeated) return { ...(await this.views.trigger(repeated)), secret: null };
     const id = newId('trigger', this.clock.now());
     const planned = this.plans.plan(input.service, input.type, input.config as JsonObject, id);
     if (input.secret !== undefined && planned.type.remote) {
@@ -61,7 +61,7 @@ export class Triggers {
       await this.undoCreate(input.workspace, id, inserted.subscription.feed_id, planned, call);
       throw toVaneError(settled.error);
     }
-    const view = this.views.trigger(await this.find(input.workspace, id));
+    const view = await this.views.trigger(await this.find(input.workspace, id));
     return { ...view, secret: planned.type.remote || input.secret !== undefined ? null : inserted.secret || null };
   }
 

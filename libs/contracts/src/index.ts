@@ -9,6 +9,7 @@ import * as disconnections from './disconnections.js';
 import * as integrations from './integrations.js';
 import type { Operation } from './operation.js';
 import * as people from './people.js';
+import * as retention from './retention.js';
 import * as runnables from './runnables.js';
 import { scopesOf } from './scopes.js';
 import * as services from './services.js';
@@ -24,6 +25,7 @@ export * from './connection-moves.js';
 export * from './connections.js';
 export * from './disconnections.js';
 export * from './errors.js';
+export * from './health.js';
 export * from './masking.js';
 export * from './integrations.js';
 export * from './members.js';
@@ -31,6 +33,7 @@ export * from './messages.js';
 export * from './notifications.js';
 export * from './operation.js';
 export * from './people.js';
+export * from './retention.js';
 export * from './runnables.js';
 export * from './scalars.js';
 export * from './scopes.js';
@@ -44,7 +47,7 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptionSecrets, activity, notifications, work]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptionSecrets, activity, notifications, work, retention]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

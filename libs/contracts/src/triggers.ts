@@ -1,14 +1,13 @@
 import { z } from 'zod';
+import { healthView, reason } from './health.js';
 import { defineOperation } from './operation.js';
 import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, secretText, shownSecret, slug } from './scalars.js';
+
+export { reason, type Reason } from './health.js';
 
 /** `renewing`: active, and its replacement is being made; `missing`: the service does not have it; `disabled`: it does, and switched it off. */
 export const SUBSCRIPTION_STATUSES = ['pending', 'active', 'renewing', 'degraded', 'missing', 'auth_required', 'disabled', 'removing', 'removed'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
-
-/** Why a subscription is in its state: a typed code, and the service's own sentence where it gave one. */
-export const reason = z.object({ code: z.string(), message: z.string() }).meta({ id: 'Reason' });
-export type Reason = z.infer<typeof reason>;
 
 export const DRIFT_KINDS = ['missing', 'disabled', 'changed', 'url_changed'] as const;
 export type DriftKind = (typeof DRIFT_KINDS)[number];
@@ -93,6 +92,7 @@ export const triggerView = z
     runnableId: id('runnable').nullable(),
     status: z.enum(TRIGGER_STATUSES),
     statusReason: reason.nullable(),
+    health: healthView,
     callbackUrl: shownSecret().describe('Where the service posts; its last part is a credential'),
     subscription: subscriptionView.nullable(),
     ...care,

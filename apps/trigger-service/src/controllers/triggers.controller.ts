@@ -42,7 +42,8 @@ export class TriggersController {
     const { trigger } = this.database.forWorkspace(input.workspace);
     const filter = { service: input.service, status: input.status, runnableId: input.runnable, connectionId: input.connection };
     const find = (page: PageQuery) => trigger.findMany({ ...page, where: { ...page.where, ...filter }, include: withSubscription });
-    return pageOf(input, find, (row) => this.views.trigger(row as TriggerRow));
+    const { items, next } = await pageOf(input, find, (row) => row as TriggerRow);
+    return { items: await this.views.triggers(input.workspace, items), next };
   }
 
   @Handles(contracts.updateTrigger)
