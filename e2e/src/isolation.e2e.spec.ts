@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ID_KINDS, type IdKind } from '@vane/contracts';
+import { ID_KINDS, listTriggers, type IdKind } from '@vane/contracts';
+import { newSecret } from '@vane/testing';
+import { approving } from './browser.js';
+import { connectAccount } from './connections.js';
+import { referencesIn } from './references.js';
 import { objectsIn, pathOf, ROUTES, Tenant, type Objects, type Route } from './tenant.js';
 
 /** A body that the contract takes, where the route needs one; ids in it belong to whoever asks. */
 const bodies: Record<string, (own: Objects) => Record<string, unknown>> = {
   'workspaces.create': () => ({ name: 'mine' }),
   'tokens.create': () => ({ name: 'mine', role: 'operator' }),
-  'integrations.create': () => ({ service: 'github', name: 'mine', clientId: 'id', clientSecret: 'secret' }),
+  'integrations.create': () => ({ service: 'github', name: 'mine', clientId: 'id', clientSecret: newSecret('client secret of the stranger') }),
   'integrations.update': () => ({ name: 'changed by a stranger' }),
   'connections.authorize': (own) => ({ integration: own.integration }),
   'runnables.create': () => ({ name: 'mine', spec: { kind: 'script', code: 'export async function main() {}' } }),
@@ -20,25 +24,42 @@ const bodies: Record<string, (own: Objects) => Record<string, unknown>> = {
   'subscriptions.rotate-secret': () => ({ overlap: 'now' }),
   'members.update': () => ({ role: 'admin' }),
   'invitations.create': () => ({ email: `${randomUUID()}@example.com`, role: 'operator' }),
-  'secrets.put': () => ({ value: 'of the stranger' }),
+  'secrets.put': () => ({ value: newSecret('secret of the stranger') }),
 };
 
-/** Where a request names an object other than in its path, how to name one, and what the answer must be. */
-type Reference = { route: string; names: string; input: (own: Objects, id: string) => Record<string, unknown>; answer: 404 | 'nothing' };
+/**
+ * A member of a query or body that names an object, as `referencesIn` tells them; how a request with it goes, if the body
+ * above does not do; and what the answer must be for an object of another workspace: 404, a list of nothing, or one of failures.
+ */
+type Reference = {
+  route: string; member: string; names: keyof Objects; answer: 404 | 'nothing' | 'failed';
+  input?: (own: Objects) => Record<string, unknown>;
+  /** One of its own for which the request works, where it is not the tenant's. */
+  own?: () => string;
+};
 const github = (own: Objects) => ({ name: 'mine', service: 'github', type: 'repository', config: { repository: 'octocat/hello-world', events: ['push'] }, runnableId: own.runnable });
 const REFERENCES: Reference[] = [
-  { route: 'connections.authorize', names: 'integration', input: (_own, integration) => ({ integration }), answer: 404 },
-  { route: 'triggers.create', names: 'runnable', input: (own, runnableId) => ({ ...bodies['triggers.create']!(own), runnableId }), answer: 404 },
-  { route: 'triggers.create', names: 'connection', input: (own, connectionId) => ({ ...github(own), connectionId }), answer: 404 },
-  { route: 'triggers.update', names: 'runnable', input: ({ trigger }, runnableId) => ({ trigger, runnableId }), answer: 404 },
-  { route: 'triggers.list', names: 'runnable', input: (_own, runnable) => ({ runnable }), answer: 'nothing' },
-  { route: 'triggers.list', names: 'connection', input: (_own, connection) => ({ connection }), answer: 'nothing' },
-  { route: 'deliveries.list', names: 'trigger', input: (_own, trigger) => ({ trigger }), answer: 'nothing' },
-  { route: 'deliveries.list', names: 'subscription', input: (_own, subscription) => ({ subscription }), answer: 'nothing' },
-  { route: 'events.list', names: 'trigger', input: (_own, trigger) => ({ trigger }), answer: 'nothing' },
-  { route: 'runs.list', names: 'trigger', input: (_own, trigger) => ({ trigger }), answer: 'nothing' },
-  { route: 'runs.list', names: 'event', input: (_own, event) => ({ event }), answer: 'nothing' },
+  { route: 'connections.authorize', member: 'integration', names: 'integration', answer: 404 },
+  { route: 'triggers.create', member: 'runnableId', names: 'runnable', answer: 404 },
+  { route: 'triggers.create', member: 'connectionId', names: 'connection', input: github, answer: 404 },
+  { route: 'triggers.update', member: 'runnableId', names: 'runnable', answer: 404 },
+  { route: 'triggers.update', member: 'connectionId', names: 'connection', input: () => ({ trigger: onGithub }), answer: 404 },
+  { route: 'triggers.list', member: 'runnable', names: 'runnable', answer: 'nothing' },
+  { route: 'triggers.list', member: 'connection', names: 'connection', answer: 'nothing' },
+  { route: 'deliveries.list', member: 'trigger', names: 'trigger', answer: 'nothing' },
+  { route: 'deliveries.list', member: 'subscription', names: 'subscription', answer: 'nothing' },
+  { route: 'events.list', member: 'trigger', names: 'trigger', answer: 'nothing' },
+  { route: 'runs.list', member: 'trigger', names: 'trigger', answer: 'nothing' },
+  { route: 'runs.list', member: 'event', names: 'event', answer: 'nothing' },
+  { route: 'audit.list', member: 'actor', names: 'user', answer: 'nothing' },
+  // There and back again.
+  { route: 'connections.move-triggers', member: 'to', names: 'connection', input: () => ({ triggers: [onGithub] }), own: () => second, answer: 'failed' },
+  { route: 'connections.move-triggers', member: 'triggers[]', names: 'trigger', input: (own) => ({ connection: second, to: own.connection }), own: () => onGithub, answer: 'failed' },
 ];
+/** What names an object and is not tried, with the reason: of a whole route, or of `route member`. */
+const EXPLAINED: Record<string, string> = {
+  'audit.export actor': 'the search of audit.list, page by page',
+};
 
 /** An id of the right form that names nothing. */
 const nobodys = (kind: string) => (kind === 'name' ? 'NO_SUCH_NAME' : `${ID_KINDS[kind as IdKind]}_${'0'.repeat(26)}`);
@@ -52,9 +73,16 @@ const tested = new Set<string>();
 let victim: Tenant;
 let stranger: Tenant;
 let before: Record<string, unknown>;
+/** Of the stranger: a connection as another account, and a trigger that works as the first one. */
+let second: string;
+let onGithub: string;
 
 beforeAll(async () => {
   [victim, stranger] = [await Tenant.create('victim'), await Tenant.create('stranger')];
+  const { stage, api, objects } = stranger;
+  onGithub = (await api.call(listTriggers, { workspace: objects.workspace, connection: objects.connection })).items[0]!.id;
+  stage.fake.state.settings.currentLogin = 'hubot';
+  second = (await connectAccount(stage.workspace, stage.integration, approving(), { triggerTypes: ['repository'] })).id;
   before = await victim.everything();
 }, 120_000);
 afterAll(() => Promise.all([victim?.close(), stranger?.close()]));
@@ -74,9 +102,8 @@ describe.each(inWorkspace.map((route) => ({ name: route.name, route })))('$name'
   });
 
   const named = objectsIn(route).filter((object) => object in ID_KINDS || object === 'name') as (keyof Objects)[];
-  if (named.length > 0 && !upserts(route)) {
-    it('does not find the object of another workspace in its own, just as one that is nowhere', async () => {
-      const object = named[0]!;
+  for (const object of upserts(route) ? [] : named) {
+    it(`does not find the ${object} of another workspace in its own, just as one that is nowhere`, async () => {
       const answer = (id: string) => stranger.ask(route, inputFor(route, { ...stranger.objects, [object]: id }));
       const { status, json, text } = await answer(victim.objects[object]);
       expect({ status, code: json.code }).toEqual({ status: 404, code: 'not_found' });
@@ -104,19 +131,32 @@ describe('routes without a workspace', () => {
   });
 });
 
-describe.each(REFERENCES)('$route', ({ route: name, names, input, answer }) => {
-  it(`treats the ${names} of another workspace as one that is nowhere`, async () => {
+describe.each(REFERENCES)('$route', ({ route: name, member, names, input, own: suitable, answer }) => {
+  it(`treats what ${member} names in another workspace as what is nowhere`, async () => {
     const route = routeNamed(name);
-    const object = names as keyof Objects;
-    const ask = (id: string) => stranger.ask(route, { workspace: stranger.objects.workspace, ...input(stranger.objects, id) });
-    const [foreign, unknown, own] = [await ask(victim.objects[object]), await ask(nobodys(object)), await ask(stranger.objects[object])];
-    expect(comparable(foreign.text, victim.objects[object])).toBe(comparable(unknown.text, nobodys(object)));
+    const { objects } = stranger;
+    const rest = { ...inputFor(route, objects), ...input?.(objects) };
+    const ask = (id: string) => stranger.ask(route, { ...rest, ...(member.endsWith('[]') ? { [member.slice(0, -2)]: [id] } : { [member]: id }) });
+    const [foreign, unknown, own] = [await ask(victim.objects[names]), await ask(nobodys(names)), await ask(suitable?.() ?? objects[names])];
+    expect(comparable(foreign.text, victim.objects[names])).toBe(comparable(unknown.text, nobodys(names)));
     if (answer === 404) expect({ status: foreign.status, code: foreign.json.code }).toEqual({ status: 404, code: 'not_found' });
-    else expect([foreign.status, foreign.json['items']]).toEqual([200, []]);
+    if (answer === 'nothing') expect([foreign.status, foreign.json['items']]).toEqual([200, []]);
+    if (answer === 'failed') expect([foreign.status, foreign.json['moved'], foreign.json['failed']]).toEqual([200, [], [expect.anything()]]);
     // The same request with an id of its own works, so it was the id that was refused.
-    expect(own.status).toBeLessThan(300);
+    expect({ status: own.status < 300, text: own.text }).toMatchObject({ status: true });
     if (answer === 'nothing') expect(own.json['items']).not.toEqual([]);
+    if (answer === 'failed') expect([own.json['moved'], own.json['failed']]).toEqual([[onGithub], []]);
   });
+});
+
+it('was tried on every member that names an object, or says why it need not be', () => {
+  const named = inWorkspace.flatMap((route) => referencesIn(route).map((member) => `${route.name} ${member}`));
+  const known = [...REFERENCES.map(({ route, member }) => `${route} ${member}`), ...Object.keys(EXPLAINED)];
+  const missing = named.filter((one) => !known.includes(one) && !(one.split(' ')[0]! in EXPLAINED));
+  const complaint = 'Enter these (operation and member) in REFERENCES of isolation.e2e.spec.ts, or in EXPLAINED with the reason';
+  if (missing.length > 0) throw new Error(`Nothing tries what these do with an id of another workspace: ${missing.join(', ')}. ${complaint}.`);
+  const gone = known.filter((one) => !named.includes(one) && !inWorkspace.some(({ name }) => name === one));
+  if (gone.length > 0) throw new Error(`No operation has these any more: ${gone.join(', ')}. Take them out of isolation.e2e.spec.ts.`);
 });
 
 it('gives the same idempotency key to two workspaces as two', async () => {
@@ -134,7 +174,7 @@ it('gives the same idempotency key to two workspaces as two', async () => {
 it('leaves a secret of the same name in another workspace as it is', async () => {
   const { workspace } = stranger.objects;
   const route = routeNamed('secrets.put');
-  expect((await stranger.ask(route, { workspace, name: victim.objects.name, value: 'of the stranger' })).status).toBe(200);
+  expect((await stranger.ask(route, { workspace, name: victim.objects.name, value: newSecret('secret of the stranger') })).status).toBe(200);
   const removed = await stranger.ask(routeNamed('secrets.delete'), { workspace, name: victim.objects.name });
   expect(removed.status).toBe(200);
 });
