@@ -55,11 +55,11 @@ export function judgeConnection(row: ConnectionFact | undefined): Finding | null
   return row.reason_code === null ? null : { layer, state: 'degraded', reason, since };
 }
 
-const NOT_SERVING: Record<string, string> = {
-  missing: 'The service does not have our object any more.',
-  disabled: 'Our object at the service is switched off.',
-  auth_required: 'The service does not accept the connected account.',
-  removing: 'The subscription is being removed.',
+const NOT_SERVING: Record<string, Reason> = {
+  missing: { code: 'missing_at_service', message: 'The service does not have our object any more.' },
+  disabled: { code: 'disabled_at_service', message: 'Our object at the service is switched off.' },
+  auth_required: { code: 'unauthorised', message: 'The service does not accept the connected account.' },
+  removing: { code: 'removed', message: 'The subscription is being removed.' },
 };
 const DRIFTED: Record<string, string> = {
   missing: 'Our object was deleted at the service.',
@@ -73,13 +73,13 @@ export function judgeSubscription(row: SubscriptionFact | undefined): Finding | 
   if (!row) return { layer, state: 'failing', reason: { code: 'none', message: 'There is no subscription for this trigger.' }, since: null };
   const { status, status_since: since, reason_code: code, reason_message: message } = row;
   const why = code === null ? null : { code, message: message ?? '' };
-  if (status in NOT_SERVING) return { layer, state: 'failing', reason: why ?? { code: status, message: NOT_SERVING[status]! }, since };
+  if (status in NOT_SERVING) return { layer, state: 'failing', reason: why ?? NOT_SERVING[status]!, since };
   if (status === 'pending') return { layer, state: why ? 'degraded' : 'unknown', reason: why ?? { code: 'pending', message: 'The service has not confirmed the registration yet.' }, since };
   if (status === 'degraded') {
     const reason = why ?? { code: status, message: 'The service does not do what is asked of it.' };
     return { layer, state: row.external_id === null ? 'failing' : 'degraded', reason, since };
   }
-  if (row.drift) return { layer, state: 'degraded', reason: { code: row.drift.kind, message: DRIFTED[row.drift.kind] ?? 'Our object at the service is not as it should be.' }, since: new Date(row.drift.seenAt) };
+  if (row.drift) return { layer, state: 'degraded', reason: { code: `${row.drift.kind}_at_service`, message: DRIFTED[row.drift.kind] ?? 'Our object at the service is not as it should be.' }, since: new Date(row.drift.seenAt) };
   return why && { layer, state: 'degraded', reason: why, since };
 }
 
