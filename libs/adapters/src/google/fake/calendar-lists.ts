@@ -5,7 +5,7 @@ import type { Entry } from './change-log.js';
 import { synchronise } from './calendar-sync.js';
 import type { Collection } from './calendar-sync.js';
 import { eventsPath } from './calendar-store.js';
-import { calendarListNames, entryView, eventsNames, eventView } from './calendar-views.js';
+import { calendarListNames, entryNames, entryView, eventsNames, eventView } from './calendar-views.js';
 import { watch } from './channels.js';
 import { answerFields } from './fields.js';
 import { iso, nowOf } from './state.js';
@@ -126,6 +126,13 @@ export function listCalendars(call: Call): Answer {
     ...sync.tokens,
   };
   return answerFields(request, list, calendarListNames, '*');
+}
+
+/** `GET /calendar/v3/users/me/calendarList/{calendarId}` */
+export function getCalendarEntry(call: Call): Answer {
+  const calendar = calendarOf(call);
+  if ('status' in calendar) return calendar;
+  return answerFields(call.request, entryView(calendar.id, calendar, call.account, `"${calendar.log.head()}000000"`), entryNames, '*');
 }
 
 /** `POST /calendar/v3/users/me/calendarList/watch` */

@@ -21,7 +21,7 @@ export const eventsNames: NamesOf<calendar_v3.Schema$Events> = {
   timeZone: any, updated: any,
 };
 
-const entryNames: NamesOf<calendar_v3.Schema$CalendarListEntry> = {
+export const entryNames: NamesOf<calendar_v3.Schema$CalendarListEntry> = {
   accessRole: any, autoAcceptInvitations: any, backgroundColor: any, colorId: any, conferenceProperties: any, dataOwner: any, defaultReminders: any,
   deleted: any, description: any, etag: any, foregroundColor: any, hidden: any, id: any, kind: any, location: any, notificationSettings: any, primary: any,
   selected: any, summary: any, summaryOverride: any, timeZone: any,

@@ -167,7 +167,11 @@ export function channelView(state: State, channel: Channel): Record<string, unkn
 /** For each resource ever watched: how many channels live on it now, the most that did, and every moment at which that changed. */
 export function resourcesView(state: State): Record<string, unknown>[] {
   const byResource = new Map<string, Channel[]>();
-  for (const channel of state.channels.values()) byResource.set(channel.resource, [...(byResource.get(channel.resource) ?? []), channel]);
+  for (const channel of state.channels.values()) {
+    const channels = byResource.get(channel.resource);
+    if (channels) channels.push(channel);
+    else byResource.set(channel.resource, [channel]);
+  }
   return [...byResource].map(([resource, channels]) => {
     const live = channels.filter((channel) => isLive(state, channel)).length;
     const moves = channels.flatMap(({ createdAt, endedAt }) => [{ at: createdAt, by: 1 }, ...(endedAt === null ? [] : [{ at: endedAt, by: -1 }])]);

@@ -5,7 +5,7 @@ import { watch } from './channels.js';
 import { parseQuery } from './drive-query.js';
 import { audience, createFile, deleteFile, folderId, inMyDrive, updateFile } from './drive-store.js';
 import type { FileEdit } from './drive-store.js';
-import { driveListNames, driveView, fileListNames, fileNames, fileView, standardDriveList, standardFile, standardFileList } from './drive-views.js';
+import { driveListNames, driveNames, driveView, fileListNames, fileNames, fileView, standardDriveList, standardFile, standardFileList } from './drive-views.js';
 import { answerFields } from './fields.js';
 import type { DriveFile } from './state.js';
 import { jsonObject } from './wire.js';
@@ -174,4 +174,12 @@ export function listDrives({ state, account, request }: Call): Answer {
     ...(from + size < mine.length ? { nextPageToken: pack({ o: from + size }) } : {}),
   };
   return answerFields(request, list, driveListNames, standardDriveList);
+}
+
+/** `GET /drive/v3/drives/{driveId}` */
+export function getDrive({ state, account, request, parameters }: Call): Answer {
+  const id = parameters['driveId'] ?? '';
+  const drive = state.drives.get(id);
+  if (!drive?.members.has(account.email)) return failure(404, 'notFound', `Shared drive not found: ${id}`, { location: 'driveId', locationType: 'parameter' });
+  return answerFields(request, driveView(drive), driveNames, 'kind,id,name');
 }

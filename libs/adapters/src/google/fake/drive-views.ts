@@ -23,7 +23,7 @@ export const fileNames: NamesOf<drive_v3.Schema$File> = {
   viewersCanCopyContent: any, webContentLink: any, webViewLink: any, writersCanShare: any,
 };
 
-const driveNames: NamesOf<drive_v3.Schema$Drive> = {
+export const driveNames: NamesOf<drive_v3.Schema$Drive> = {
   backgroundImageFile: any, backgroundImageLink: any, capabilities: any, colorRgb: any, createdTime: any, hidden: any, id: any, kind: any, name: any,
   orgUnitId: any, restrictions: any, themeId: any,
 };

@@ -115,22 +115,24 @@ describe('Notifications', () => {
   });
 
   test('begin with a sync message after the answer, or before it by fault and by chance', async () => {
-    let answered = 0;
-    const early = async (id: string): Promise<boolean> => {
-      answered = 0;
-      const watching = call('POST', '/calendar/v3/calendars/primary/events/watch', { id, type: 'web_hook', address: stage.target }).then((answer) => (answered = answer.status));
-      const count = stage.receiver.received.length;
-      stage.receiver.onRequest = () => (order = answered === 0);
-      let order: boolean | null = null;
-      await watching;
-      if (order === null) await stage.fake.idle();
-      expect(stage.receiver.received).toHaveLength(count + 1);
-      return stage.fake.state.messages.at(-1)?.attempts.length === 1 && order === true;
+    let answered = false;
+    const cameFirst: boolean[] = [];
+    stage.receiver.onRequest = () => void cameFirst.push(!answered);
+    const early = async (id: string): Promise<boolean[]> => {
+      answered = false;
+      cameFirst.splice(0);
+      expect((await call('POST', '/calendar/v3/calendars/primary/events/watch', { id, type: 'web_hook', address: stage.target })).status).toBe(200);
+      answered = true;
+      return [...cameFirst];
     };
     await control('POST', 'faults', { kind: 'early', operation: 'calendar.*.watch' });
-    expect(await early('e1')).toBe(true);
+    expect(await early('e1')).toEqual([true]);
     stage.fake.settings({ earlySyncShare: 1 });
-    expect(await early('e2')).toBe(true);
+    expect(await early('e2')).toEqual([true]);
+    stage.fake.settings({ earlySyncShare: 0, hold: true });
+    expect(await early('e3')).toEqual([]);
+    await stage.fake.deliver();
+    expect(cameFirst).toEqual([false]);
   });
 
   test('are tried again for 500, 502, 503 and 504 only, later and later, when the clock is driven', async () => {

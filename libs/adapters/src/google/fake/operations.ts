@@ -1,10 +1,10 @@
 import { admit, failure } from './api.js';
 import type { Call } from './api.js';
 import { changeEvent, deleteEvent, getEvent, insertEvent, transferEvent } from './calendar-events.js';
-import { listCalendars, listEvents, watchCalendarList, watchEvents } from './calendar-lists.js';
+import { getCalendarEntry, listCalendars, listEvents, watchCalendarList, watchEvents } from './calendar-lists.js';
 import { stop } from './channels.js';
 import { listChanges, startPageToken, watchChanges } from './drive-changes.js';
-import { getFile, insertFile, listDrives, listFiles, patchFile, removeFile, watchFile } from './drive-files.js';
+import { getDrive, getFile, insertFile, listDrives, listFiles, patchFile, removeFile, watchFile } from './drive-files.js';
 import { authorize, revoke, token, userinfo } from './oauth.js';
 import type { State } from './state.js';
 import { html } from './wire.js';
@@ -37,6 +37,7 @@ const operations: readonly Operation[] = [
   operation('drive.changes.watch', 'POST', '/drive/v3/changes/watch', scopes.driveRead, watchChanges),
   operation('drive.channels.stop', 'POST', '/drive/v3/channels/stop', scopes.driveRead, (call) => stop(call, 'drive')),
   operation('drive.drives.list', 'GET', '/drive/v3/drives', scopes.drives, listDrives),
+  operation('drive.drives.get', 'GET', '/drive/v3/drives/{driveId}', scopes.drives, getDrive),
   operation('drive.files.list', 'GET', '/drive/v3/files', scopes.driveRead, listFiles),
   operation('drive.files.create', 'POST', '/drive/v3/files', scopes.driveCreate, insertFile),
   operation('drive.files.get', 'GET', '/drive/v3/files/{fileId}', scopes.driveRead, getFile),
@@ -52,6 +53,7 @@ const operations: readonly Operation[] = [
   operation('calendar.events.delete', 'DELETE', '/calendar/v3/calendars/{calendarId}/events/{eventId}', scopes.eventsWrite, deleteEvent),
   operation('calendar.events.move', 'POST', '/calendar/v3/calendars/{calendarId}/events/{eventId}/move', scopes.eventsWrite, transferEvent),
   operation('calendar.calendarList.list', 'GET', '/calendar/v3/users/me/calendarList', scopes.calendarList, listCalendars),
+  operation('calendar.calendarList.get', 'GET', '/calendar/v3/users/me/calendarList/{calendarId}', scopes.calendarList, getCalendarEntry),
   operation('calendar.calendarList.watch', 'POST', '/calendar/v3/users/me/calendarList/watch', scopes.calendarList, watchCalendarList),
   operation('calendar.channels.stop', 'POST', '/calendar/v3/channels/stop', calendarAny, (call) => stop(call, 'calendar')),
 ];

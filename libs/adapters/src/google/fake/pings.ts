@@ -71,18 +71,20 @@ async function attempt(state: State, message: Message, again = true): Promise<vo
 
 const timers = new WeakMap<State, { timer: NodeJS.Timeout; dueAt: number }>();
 
-/** With a real clock, makes sure that what waits is sent when it is due; with a set one nothing happens by itself. */
-export function schedule(state: State): void {
+/** With a real clock, makes sure that what waits is sent when it is due; with a set one nothing happens by itself. `added` is a new time at which something is. */
+export function schedule(state: State, added?: number): void {
   const running = timers.get(state);
   if (state.simulatedNow !== null || state.settings.hold) {
     if (running) clearTimeout(running.timer);
     timers.delete(state);
     return;
   }
+  if (running && added !== undefined && running.dueAt <= added) return;
   let dueAt = Infinity;
   for (const message of state.waiting) dueAt = Math.min(dueAt, message.dueAt);
-  if (dueAt === Infinity || (running && running.dueAt <= dueAt)) return;
   if (running) clearTimeout(running.timer);
+  timers.delete(state);
+  if (dueAt === Infinity) return;
   const timer = setTimeout(() => {
     timers.delete(state);
     void deliverDue(state);
@@ -94,7 +96,7 @@ export function schedule(state: State): void {
 function wait(state: State, message: Message, dueAt: number): void {
   Object.assign(message, { outcome: 'waiting', dueAt });
   state.waiting.add(message);
-  schedule(state);
+  schedule(state, dueAt);
 }
 
 /** The first attempt of a message, with the faults that are in force for it. */
@@ -105,11 +107,16 @@ async function first(state: State, message: Message): Promise<void> {
   if (has('ping-drop')) return void (message.outcome = 'suppressed');
   const delay = played.find(({ kind }) => kind === 'ping-delay');
   if (delay) return wait(state, message, nowOf(state) + (delay.delayMs ?? 0));
-  if (has('ping-reorder')) return wait(state, message, Infinity);
-  const behind = [...state.waiting].filter((other) => other.dueAt === Infinity && other.channelId === message.channelId);
+  const behind = state.heldBack.get(message.channelId) ?? [];
+  if (has('ping-reorder')) {
+    state.heldBack.set(message.channelId, [...behind, message]);
+    return wait(state, message, Infinity);
+  }
+  state.heldBack.delete(message.channelId);
   await attempt(state, message);
   if (has('ping-duplicate') && message.outcome === 'delivered') await attempt(state, message, false);
-  for (const held of behind) await attempt(state, held);
+  // What `deliver` has sent in the meantime waits no longer.
+  for (const held of behind) if (state.waiting.has(held)) await attempt(state, held);
 }
 
 const underWay = new WeakMap<State, Set<Promise<unknown>>>();

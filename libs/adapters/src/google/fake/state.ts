@@ -125,6 +125,8 @@ export type State = {
   messages: Message[];
   /** Messages still to be sent or sent again. */
   waiting: Set<Message>;
+  /** Of these the ones that a fault puts behind the next one, by channel. */
+  heldBack: Map<string, Message[]>;
   facts: Fact[];
   requests: RequestRecord[];
   /** A time that was set (milliseconds), or null when the clock is real. */
@@ -196,6 +198,7 @@ export function initialState(options: GoogleFakeOptions, faults: Faults): State 
     watchers: new Map(),
     messages: [],
     waiting: new Set(),
+    heldBack: new Map(),
     facts: [],
     requests: [],
     simulatedNow: options.now === undefined ? null : Date.parse(options.now),
