@@ -12,6 +12,8 @@ export const settingsShape = {
   ...keyRingSettings('VANE_KEYS_HOOKS'),
   ...keyRingSettings('VANE_KEYS_DATA_PUBLIC'),
   VANE_INGRESS_KEY_SECRET: z.string().min(1),
+  /** Seconds between two pulls of a feed of which nothing is heard: messages of services get lost. */
+  VANE_PULL_EVERY_SECONDS: z.coerce.number().int().min(10).default(900),
   /** Seconds between two looks at what a service holds of one subscription. */
   VANE_CHECK_EVERY_SECONDS: z.coerce.number().int().min(60).default(21_600),
 };
