@@ -19,6 +19,8 @@ import { DataKey } from './data-key.js';
 import { InboxRelay } from './intake/inbox.js';
 import { Intake } from './intake/intake.js';
 import { PartitionReaders } from './intake/readers.js';
+import { Puller } from './pulls/puller.js';
+import { pullProviders } from './pulls/providers.js';
 import { Replays } from './replays.js';
 import { Runnables } from './runnables.js';
 import { ConnectionFollower } from './sagas/connection-follower.js';
@@ -109,10 +111,11 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: WorkDesk,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry],
-    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry) =>
-      new WorkDesk([settleWork(database, rows, feeds, settler, adapters)]),
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Puller],
+    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, puller: Puller) =>
+      new WorkDesk([settleWork(database, rows, feeds, settler, adapters), puller]),
   },
+  ...pullProviders(settings),
   {
     provide: ConnectionRelease,
     inject: [Database, TriggerPlans, Feeds, Settler, Clock, Logger],
