@@ -68,3 +68,13 @@ export const listInstanceAudit = defineOperation({
   input: z.object({ ...pageQuery, ...filter }),
   output: page(auditEntryView),
 });
+
+export const exportInstanceAudit = defineOperation({
+  name: 'audit.export-instance',
+  owner: 'api-gateway',
+  summary: 'Download the audit trail of all workspaces, and of what belongs to none, as CSV (RFC 4180)',
+  access: 'superadmin',
+  http: { method: 'GET', path: '/audit/export', csvOf: listInstanceAudit.name, isolationExempt: 'Only superadmins, who see every workspace, may ask' },
+  input: z.object({ ...filter }),
+  output: z.string(),
+});

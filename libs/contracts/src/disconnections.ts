@@ -33,6 +33,7 @@ export const deleteConnection = defineOperation({
     method: 'DELETE',
     path: '/workspaces/{workspace}/connections/{connection}',
     status: ({ state }) => (state === 'disconnected' ? 200 : 202),
+    plannedBy: planDisconnection.name,
   },
   input: z.object({
     workspace: ref,

@@ -51,6 +51,8 @@ export type HttpBinding<Output> = {
    * the list's without its paging. Such an operation has no handler.
    */
   csvOf?: string;
+  /** Name of the GET operation, on the same object, that says what this takes with it: recorded beside the object before. */
+  plannedBy?: string;
 };
 
 /**

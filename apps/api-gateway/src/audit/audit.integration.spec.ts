@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
-  attributeAuthorisation, confirmAuthorisation, createIntegration, createRunnable, createTrigger, deleteTrigger, discardAuthorisation, finishAuthorisation, getConnection,
-  getIntegration, getTrigger, moveTriggers, updateIntegration,
+  attributeAuthorisation, confirmAuthorisation, createIntegration, createRunnable, createTrigger, deleteConnection, deleteTrigger, discardAuthorisation, finishAuthorisation, getConnection,
+  getIntegration, getTrigger, moveTriggers, planDisconnection, updateIntegration,
   updateTrigger, VaneError, type AuditEntryView,
 } from '@vane/contracts';
 import { firstIdAt, newId } from '@vane/db';
@@ -96,6 +96,30 @@ describe('a mutation', () => {
     });
     await send('DELETE', '/triggers/trg_1?force=true');
     expect(await entries()).toMatchObject([{ operation: 'triggers.delete', status: 202, input: { force: 'true' }, before: { name: 'old' }, after: null }]);
+  });
+
+  test('that takes others with it names them beside what was there', async () => {
+    const plan = { triggerCount: 1, triggers: [{ id: 'trg_1', name: 'Pushes' }], subscriptions: 1, tombstones: 0, heldRuns: 0, revokes: true, revocation: 'It is revoked.' };
+    gateway.responders.answer(getConnection, () => ({ id: 'con_1', accountLabel: 'octocat', version: 1 }));
+    gateway.responders.answer(planDisconnection, () => ({ ...plan, undeclared: HUSH }));
+    gateway.responders.answer(deleteConnection, () => ({ ok: true, state: 'disconnecting', tombstones: 0, message: null }));
+    expect((await send('DELETE', '/connections/con_1?triggers=delete')).status).toBe(202);
+    const [entry] = await entries();
+    expect(entry).toMatchObject({ operation: 'connections.delete', targetId: 'con_1', outcome: 'ok', input: { triggers: 'delete' }, before: { accountLabel: 'octocat' } });
+    expect(entry!.before).toMatchObject({ plan });
+    expect(JSON.stringify(entry)).not.toContain(HUSH);
+  });
+
+  test('that takes others with it is made and recorded also when nobody can tell which', async () => {
+    gateway.responders.answer(getConnection, () => ({ id: 'con_1', accountLabel: 'octocat', version: 1 }));
+    gateway.responders.answer(planDisconnection, () => {
+      throw new VaneError('unavailable', 'not now');
+    });
+    gateway.responders.answer(deleteConnection, () => ({ ok: true, state: 'disconnected', tombstones: 0, message: null }));
+    expect((await send('DELETE', '/connections/con_1?triggers=delete')).status).toBe(200);
+    const [entry] = await entries();
+    expect(entry).toMatchObject({ operation: 'connections.delete', outcome: 'ok', before: { accountLabel: 'octocat' } });
+    expect(entry!.before).not.toHaveProperty('plan');
   });
 
   test('of an object that only a list shows has it before and after too', async () => {
@@ -409,6 +433,14 @@ describe('the audit trail', () => {
       expect(lines[1]).toContain(one);
       expect((await download('?target=none')).text.trim().split('\r\n')).toHaveLength(1);
       expect((await download('?limit=1')).status).toBe(400);
+    });
+
+    test('of all workspaces and of what belongs to none is for superadmins', async () => {
+      const ids = [...(await add(1, { targetId: 'both' })), ...(await add(1, { targetId: 'both', workspaceId: null }))];
+      const { status, headers, text } = await gateway.send('GET', '/api/v1/audit/export?target=both', { token: gateway.superadmin });
+      expect([status, headers.get('content-type')]).toEqual([200, 'text/csv; charset=utf-8']);
+      expect(text.trim().split('\r\n').slice(1).map((line) => line.split(',')[0])).toEqual(ids.reverse());
+      expect((await gateway.send('GET', '/api/v1/audit/export', { token: admin.token })).status).toBe(403);
     });
   });
 });

@@ -43,6 +43,14 @@ export function readerOf({ http, access }: RestOperation): Reader | undefined {
   return undefined;
 }
 
+/** How to read what a mutation takes with it; undefined for one that declares no plan. */
+export function plannerOf({ name, http }: RestOperation): Reader | undefined {
+  if (http.plannedBy === undefined) return undefined;
+  const operation = OPERATIONS.filter(isRest).find((one) => one.name === http.plannedBy);
+  if (operation?.http.method !== 'GET') throw new Error(`${name} is planned by ${http.plannedBy}, which is no GET operation.`);
+  return { operation };
+}
+
 /** The object that a mutation's path names: its id, or its name. */
 export function targetOf({ http }: RestOperation, input: Record<string, unknown>): string | null {
   const parameter = pathParameters(http.path).at(-1);

@@ -4,7 +4,7 @@ import { Bus, Logger } from '@vane/runtime';
 import { statusOf, type RestOperation } from '../http/input.js';
 import { expectedError } from '../http/problem.js';
 import { AuditTrail, type Ending, type Intent } from './audit-trail.js';
-import { isNamed, readerOf, repliesWithView, targetOf, type Reader } from './reader.js';
+import { isNamed, plannerOf, readerOf, repliesWithView, targetOf, type Reader } from './reader.js';
 
 /** Longest wait for a view that is only wanted for the record, all pages of a list together. */
 const READ_MS = 5_000;
@@ -32,7 +32,7 @@ export class Recorder {
   async record(mutation: Mutation, make: () => Promise<unknown>): Promise<unknown> {
     const { operation } = mutation;
     const reader = this.readerFor(operation);
-    const before = reader && (await this.read(reader, mutation));
+    const before = reader && (await this.readBefore(reader, mutation));
     return this.during({ ...intentOf(mutation), before }, make, async (reply) => {
       const said = maskOutput(operation, reply);
       const after = reader && !repliesWithView(operation, reader) ? withReply(operation, await this.read(reader, mutation), said) : said;
@@ -83,6 +83,13 @@ export class Recorder {
   private readerFor(operation: RestOperation): Reader | undefined {
     if (!this.readers.has(operation.name)) this.readers.set(operation.name, readerOf(operation));
     return this.readers.get(operation.name);
+  }
+
+  /** The object with the plan of what goes with it, for an operation that has one. */
+  private async readBefore(reader: Reader, mutation: Mutation): Promise<unknown> {
+    const planning = plannerOf(mutation.operation);
+    const [before, plan] = await Promise.all([this.read(reader, mutation), planning && this.read(planning, mutation)]);
+    return before && plan ? { ...before, plan } : before;
   }
 
   /** The object as it is now, masked; null when there is none, or none can be read. */
