@@ -6,6 +6,7 @@ import { Bus, Clock, EgressClient, egressProvider, Health, JobQueues, Lifecycle,
 import type { RunWorkerSettings } from './config.js';
 import { HttpTarget } from './http-target.js';
 import { Reconciler } from './reconciler.js';
+import { RunPruner } from './run-pruner.js';
 import { RunExecutor } from './run-executor.js';
 import { RunMetrics } from './run-metrics.js';
 import { RunStore } from './run-store.js';
@@ -70,6 +71,7 @@ const work = (settings: RunWorkerSettings) => [
     inject: [Database, JobQueues, Clock, Logger],
     useFactory: (database: Database, queues: JobQueues, time: Clock, logger: Logger) => new Reconciler(database, queues, time, logger),
   },
+  { provide: RunPruner, inject: [Database, Clock], useFactory: (database: Database, time: Clock) => new RunPruner(database, time) },
   {
     provide: RunWorker,
     inject: [Database, JobQueues, EgressClient, ScriptSandbox, Clock, Logger, Metrics, Lifecycle],

@@ -1,8 +1,9 @@
 import { Controller } from '@nestjs/common';
-import { getRun, listRuns, reconcileRuns, VaneError, type InputOf, type OutputOf } from '@vane/contracts';
+import { getRun, listRuns, pruneRuns, reconcileRuns, VaneError, type InputOf, type OutputOf } from '@vane/contracts';
 import { Database, pageOf, runView } from '@vane/db';
 import { Handles } from '@vane/runtime';
 import { Reconciler } from './reconciler.js';
+import { RunPruner } from './run-pruner.js';
 import { attemptViews } from './attempt-views.js';
 
 @Controller()
@@ -10,6 +11,7 @@ export class RunsController {
   constructor(
     private readonly database: Database,
     private readonly reconciler: Reconciler,
+    private readonly pruner: RunPruner,
   ) {}
 
   @Handles(listRuns)
@@ -33,5 +35,10 @@ export class RunsController {
   @Handles(reconcileRuns)
   reconcile({ limit }: InputOf<typeof reconcileRuns>): Promise<OutputOf<typeof reconcileRuns>> {
     return this.reconciler.run(limit);
+  }
+
+  @Handles(pruneRuns)
+  prune({ limit }: InputOf<typeof pruneRuns>): Promise<OutputOf<typeof pruneRuns>> {
+    return this.pruner.prune(limit);
   }
 }

@@ -21,6 +21,8 @@ const outputs: Record<ScheduledOperation, object> = {
   'inbox.relay': { relayed: 0, more: false },
   'runs.reconcile': { requeued: 0, more: false },
   'notifications.deliver': { sent: 0, failed: 0, more: false },
+  'retention.sweep': { deleted: 0, more: false },
+  'runs.prune': { deleted: 0, more: false },
   'partitions.ensure': { created: [] },
 };
 

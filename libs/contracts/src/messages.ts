@@ -62,6 +62,8 @@ export const SCHEDULES = [
   { name: 'inbox.relay', everyMs: 2_000 },
   { name: 'runs.reconcile', everyMs: 5_000 },
   { name: 'notifications.deliver', everyMs: 5_000 },
+  { name: 'retention.sweep', everyMs: 3_600_000 },
+  { name: 'runs.prune', everyMs: 3_600_000 },
   { name: 'partitions.ensure', everyMs: 6 * 3_600_000 },
 ] as const;
 

@@ -23,4 +23,5 @@ export { WorkspaceScopeError } from './workspace-scope.js';
 export type { ScopedPrisma } from './workspace-scope.js';
 export { openDatabase, type DatabaseHost } from './open-database.js';
 export { pageOf, type PageInput, type PageQuery } from './paging.js';
+export { keptDays, type KeptDays } from './retention.js';
 export { runView } from './run-view.js';
