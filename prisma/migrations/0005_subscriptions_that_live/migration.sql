@@ -23,6 +23,7 @@ UPDATE "subscription" SET "registered_at" = "created_at", "check_at" = "status_s
 ALTER TABLE "trigger" ADD COLUMN     "expect_every_seconds" INTEGER,
 ADD COLUMN     "on_drift" TEXT NOT NULL DEFAULT 'restore',
 ADD COLUMN     "resync" TEXT NOT NULL DEFAULT 'from_now',
+ADD COLUMN     "silence_asked_at" TIMESTAMPTZ(3),
 ADD COLUMN     "silence_at" TIMESTAMPTZ(3),
 ADD COLUMN     "silent_since" TIMESTAMPTZ(3);
 ALTER TABLE "trigger" ALTER COLUMN "on_drift" DROP DEFAULT, ALTER COLUMN "resync" DROP DEFAULT;
