@@ -39,8 +39,11 @@ const triggerTypeShape = z.object({
     ackDeadlineMs: z.number().positive(),
     retries: z.boolean(),
     keepHeaders: z.union([callable, z.array(z.string().regex(/^[^A-Z\s]+$/, 'must be a header name in lower case'))]),
-    normalise: callable,
+    normalise: callable.optional(),
+    bindings: z.array(z.object({ header: z.string().regex(/^[^A-Z\s]+$/, 'must be a header name in lower case') })).optional(),
   }),
+  remote: z.object({ register: callable, remove: callable }).optional(),
+  pull: z.object({ begin: callable, page: callable, replay: callable }).optional(),
 });
 
 const adapterShape = z.object({
@@ -76,6 +79,7 @@ function faultsOfTriggerType(id: string, type: TriggerType): string[] {
   };
   attempt('config cannot be shown as a form', () => void configSchemaOf(type));
   for (const { pointer } of redact) attempt('redact', () => void parsePointer(pointer));
+  if (!type.webhook.normalise && !type.pull) faults.push('webhook.normalise: must be a function where the type has no pull');
   if (typeof verification !== 'function') {
     attempt('verification', () => void compileVerifier(verification, []));
     if (verification.kind === 'none') faults.push('verification: none may only be chosen by name in a config');

@@ -37,11 +37,15 @@ export function configSchemaOf(type: TriggerType): TriggerTypeView['configSchema
   return z.toJSONSchema(type.config, { io: 'input', target: 'draft-2020-12' }) as TriggerTypeView['configSchema'];
 }
 
-function capabilitiesOf({ remote, sharing, union, matches, webhook }: TriggerType): TriggerTypeView['capabilities'] {
+function capabilitiesOf({ remote, pull, sharing, union, matches, webhook }: TriggerType): TriggerTypeView['capabilities'] {
   const { verification } = webhook;
   return {
     /** Whether Vane registers at the service, or a person enters URL and secret there. */
     registersItself: remote !== undefined,
+    /** Whether events are fetched, because what the service sends does not carry them. */
+    fetchesEvents: pull !== undefined,
+    /** Whether the service shows the subscriptions it holds. */
+    listsSubscriptions: remote?.list !== undefined,
     sharing,
     widensSharedSubscription: union !== undefined,
     matchesLocally: matches !== undefined,

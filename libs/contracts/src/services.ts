@@ -65,11 +65,20 @@ export const pick = defineOperation({
     triggerType: ref,
     picker: ref,
     q: text().max(200).optional(),
-    cursor: text().max(500).optional(),
+    cursor: text().max(2000).optional(),
+    parent: text().max(500).optional().describe('`inside` of an item: lists what is in it'),
   }),
   output: z
     .object({
-      items: z.array(z.object({ value: z.string(), label: z.string(), description: z.string().optional() })),
+      items: z.array(
+        z.object({
+          value: z.string().nullable().describe('null: can only be walked into'),
+          label: z.string(),
+          description: z.string().optional(),
+          inside: z.string().optional().describe('Given as `parent` it lists what is inside'),
+          also: z.record(z.string(), z.string()).optional().describe('Values of other config fields that go with it'),
+        }),
+      ),
       next: z.string().nullable(),
     })
     .meta({ id: 'PickerPage' }),

@@ -18,7 +18,8 @@ async function service(handler: Handler, token?: (rejected?: number) => Promise<
   const egress = new EgressClient({ policy: { allow: parseEgressAllow('127.0.0.1') } });
   closers.push(() => egress.close(), () => new Promise((resolve) => (server.close(resolve), server.closeAllConnections())));
   return createServiceHttp({
-    adapter: { id: 'acme', label: 'Acme', hosts: { api: null }, errorMessage: (json) => (json as { message?: string })?.message },
+    adapter: { id: 'acme', label: 'Acme', hosts: { api: null }, errorMessage: (json) => (json as { message?: string })?.message,
+      isRateLimit: (status, json) => status === 403 && (json as { reason?: string } | undefined)?.reason === 'tooFast' },
     hosts: { api: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` },
     egress,
     clock: new SystemClock(),
@@ -47,6 +48,15 @@ describe('how an adapter talks to its service', () => {
     const answer = await http.request({ method: 'POST', host: 'api', path: '/thing', query: { page: 2, q: undefined }, json: { b: 'ü' } });
     expect(answer).toMatchObject({ status: 200, json: { a: 1 }, headers: { 'x-count': '1' } });
     expect(seen).toEqual({ url: '/thing?page=2', authorization: 'Bearer tok', body: '{"b":"ü"}' });
+  });
+
+  it('slows down where the adapter reads a limit out of the answer', async () => {
+    const answers = ['{"reason":"tooFast","message":"Slower"}', '{"reason":"never"}', 'not JSON'];
+    const http = await service((_request, response) => response.writeHead(403).end(answers.shift()));
+    const [first, second, third] = [await failure(http), await failure(http), await failure(http)];
+    expect([first.kind, second.kind, third.kind]).toEqual(['rate_limited', 'forbidden', 'forbidden']);
+    expect(first.message).toContain('asks us to slow down');
+    expect(first.message).toContain('Slower');
   });
 
   it('asks for a newer token once after a 401, naming the generation that was refused', async () => {

@@ -8,7 +8,7 @@ import { CallRefused, type GuardedCall, type OriginGuard } from './origin-guard.
 export type AuthorisedToken = { accessToken: string; tokenType: string; generation: number; scheme?: 'Basic' };
 
 export type ServiceHttpOptions = {
-  adapter: Pick<Adapter, 'id' | 'label' | 'hosts' | 'errorMessage'>;
+  adapter: Pick<Adapter, 'id' | 'label' | 'hosts' | 'errorMessage' | 'isRateLimit'>;
   /** The integration's overrides of the profile's hosts. */
   hosts: Record<string, string>;
   egress: EgressClient;
@@ -109,8 +109,9 @@ function judge(options: ServiceHttpOptions, request: ServiceRequest, response: E
     }
     return { status: response.status, headers: response.headers, json };
   }
-  const said = json === NOT_JSON ? undefined : options.adapter.errorMessage?.(json);
-  const kind = kindOf(response);
+  const told = json === NOT_JSON ? undefined : json;
+  const said = told === undefined ? undefined : options.adapter.errorMessage?.(told);
+  const kind = options.adapter.isRateLimit?.(response.status, told) ? 'rate_limited' : kindOf(response);
   const retryAfterMs = retryAfter(response, options.clock);
   if (kind === 'rate_limited' && retryAfterMs !== undefined) {
     const { origin } = new URL(hostUrl(options.adapter, options.hosts, request.host));

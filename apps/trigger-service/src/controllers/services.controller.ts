@@ -35,7 +35,7 @@ export class ServicesController {
     requireScopes(adapter, input.triggerType, connection);
     try {
       const http = await this.connections.http(adapter, input.workspace, input.connection, call);
-      return await picker.pick(http, { q: input.q, cursor: input.cursor });
+      return await picker.pick(http, { q: input.q, cursor: input.cursor, parent: input.parent });
     } catch (error) {
       if (error instanceof ServiceError) throw toVaneError(error);
       throw error;

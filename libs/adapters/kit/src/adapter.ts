@@ -116,12 +116,23 @@ export type WebhookSpec<Want extends JsonObject = JsonObject> = {
   normalise?(request: StoredRequest, want: Want): NormalisedEvent[];
 };
 
-export type PickerPage = { items: { value: string; label: string; description?: string }[]; next: string | null };
+export type PickerItem = {
+  /** Null where it can only be walked into. */
+  value: string | null;
+  label: string;
+  description?: string;
+  /** Given as `parent` it lists what is inside. */
+  inside?: string;
+  /** Values of other config fields that go with it. */
+  also?: Record<string, string>;
+};
+
+export type PickerPage = { items: PickerItem[]; next: string | null };
 
 export type Picker = {
   /** The config field it offers values for. */
   field: string;
-  pick(http: ServiceHttp, input: { q?: string; cursor?: string }): Promise<PickerPage>;
+  pick(http: ServiceHttp, input: { q?: string; cursor?: string; parent?: string }): Promise<PickerPage>;
 };
 
 export type TriggerType<Config extends z.ZodObject = z.ZodObject, Want extends JsonObject = JsonObject> = {
@@ -166,6 +177,8 @@ export type Adapter = {
   oauth?: OAuthProfile;
   /** The service's own sentence in the body of an error answer. */
   errorMessage?(json: unknown): string | undefined;
+  /** Whether an error answer asks us to slow down beyond what status and headers say of it; `json` is its body. */
+  isRateLimit?(status: number, json: unknown): boolean;
   triggerTypes: Record<string, TriggerType>;
 };
 

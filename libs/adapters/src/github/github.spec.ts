@@ -284,7 +284,7 @@ describe('The account at GitHub', () => {
   it('offers only events that GitHub takes', async () => {
     const { http } = await rigOf();
     const { items } = await type.pickers!['events']!.pick(http, {});
-    await remote.register(http, input(items.map(({ value }) => value)));
+    await remote.register(http, input(items.map(({ value }) => value!)));
     expect((await type.pickers!['events']!.pick(http, { q: 'pull request' })).items.map(({ value }) => value)).toContain('pull_request_review');
   });
 });

@@ -265,8 +265,8 @@ describe('The picker of event classes', () => {
   it('offers classes that Nextcloud takes, apart from those of apps', async () => {
     const { fake, http } = await rigOf();
     const { items } = await type.pickers!['events']!.pick(http, {});
-    const own = items.filter(({ value }) => !/^OCA\\(Forms|Tables)\\/.test(value));
-    expect(own.filter(({ value }) => !fake.state.eventClasses.has(value))).toEqual([]);
+    const own = items.filter(({ value }) => !/^OCA\\(Forms|Tables)\\/.test(value!));
+    expect(own.filter(({ value }) => !fake.state.eventClasses.has(value!))).toEqual([]);
     expect(items.map(({ value }) => input({ event: value }).resource)).toEqual(items.map(({ value }) => value));
     expect((await type.pickers!['events']!.pick(http, { q: 'trash' })).items.map(({ value }) => value)).toContain('OCA\\Files_Trashbin\\Events\\NodeRestoredEvent');
   });
