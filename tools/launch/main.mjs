@@ -29,6 +29,7 @@ const usage = `Usage: ./vane COMMAND
   test [unit|integration|e2e]     run one tier of tests, or all
   bench NAME                      measure something
   chaos NAME                      break something and check that nothing is lost
+  simulate NAME                   a long time in a short one, and what became of every change
   new-service NAME                start the adapter of another service
   help                            this text`;
 
@@ -59,6 +60,7 @@ const commands = {
   demo: (args) => runTool('demo', args),
   bench: (args) => runNamedTool('bench', args),
   chaos: (args) => runNamedTool('chaos', args),
+  simulate: (args) => runNamedTool('simulate', args),
   'new-service': (args) => runNamedTool('new-service', args),
   help: () => { say(usage); return 0; },
 };
