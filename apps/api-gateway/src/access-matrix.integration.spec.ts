@@ -27,6 +27,7 @@ const bodies: Record<string, unknown> = {
   'triggers.create': { name: 'mine', service: 'some-service', type: 'some-type', runnableId: 'rbl_1' },
   'connections.move-triggers': { to: 'con_2' },
   'subscriptions.rotate-secret': { overlap: 'now' },
+  'subscriptions.resolve-drift': { action: 'restore' },
   'secrets.put': { value: SECRET },
   'notification-channels.create': { kind: 'webhook', target: 'https://example.com/' },
   'notification-channels.update': { enabled: false },

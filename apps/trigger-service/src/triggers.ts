@@ -1,12 +1,12 @@
 import {
-  VaneError, type CallContext, type createTrigger, type deleteTrigger, type forgetSubscription, type InputOf, type OutputOf, type ProviderView, type rotateSubscriptionSecret,
+  VaneError, type CallContext, type createTrigger, type deleteTrigger, type forgetSubscription, type InputOf, type OutputOf, type rotateSubscriptionSecret,
   type SubscriptionView, type updateTrigger,
 } from '@vane/contracts';
 import { isUniqueViolation, newId, type Database } from '@vane/db';
 import { schemeOf, type JsonObject, type TriggerType } from '@vane/kit';
-import { hookUrl, type Clock, type Logger } from '@vane/runtime';
+import type { Clock, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
-import { toServiceError, toVaneError, type Connections } from './connections.js';
+import { toVaneError, type Connections } from './connections.js';
 import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
 import { sameJson, type Feeds } from './sagas/feeds.js';
 import type { Moves } from './sagas/moves.js';
@@ -38,7 +38,6 @@ export class Triggers {
     private readonly views: TriggerViews,
     private readonly clock: Clock,
     private readonly logger: Logger,
-    private readonly publicUrl: string,
   ) {}
 
   async create(input: CreateInput, call: CallContext): Promise<OutputOf<typeof createTrigger>> {
@@ -159,28 +158,6 @@ export class Triggers {
       });
     }
     return this.find(workspace, id);
-  }
-
-  /** The service's own view of our object; what goes wrong while asking is part of the answer. */
-  async providerView(row: TriggerRow, call: CallContext): Promise<ProviderView> {
-    const nothing = { callbackUrl: null, active: null, fields: null };
-    const subscription = row.feed.subscriptions[0];
-    const { adapter, type } = this.plans.type(row.service, row.type);
-    if (!type.remote?.get || !subscription) {
-      return { state: 'not_applicable', message: `${adapter.label} keeps nothing of ours: the sender was set up by hand.`, ...nothing };
-    }
-    if (subscription.externalId === null) return { state: 'missing', message: 'Nothing is registered there yet.', ...nothing };
-    await this.connections.own(row.workspaceId, row.connectionId ?? '', call);
-    try {
-      const http = await this.connections.http(adapter, row.workspaceId, row.connectionId ?? '', call);
-      const remote = await type.remote.get(http, subscription.resource, subscription.externalId);
-      if (!remote) return { state: 'missing', message: `${adapter.label} does not have it any more.`, ...nothing };
-      const ours = remote.callbackUrl === hookUrl(this.publicUrl, subscription.key);
-      const message = ours ? null : 'It points at another address than ours.';
-      return { state: 'present', message, callbackUrl: ours ? remote.callbackUrl : null, active: remote.active, fields: remote.fields };
-    } catch (error) {
-      return { state: 'unknown', message: toServiceError(error).message, ...nothing };
-    }
   }
 
   /** Null when the same call, delivered twice at once, was faster. */

@@ -112,6 +112,7 @@ export const providerView = z
     callbackUrl: shownSecret().nullable(),
     active: z.boolean().nullable(),
     fields: jsonObject.nullable(),
+    drift: driftView.nullable().describe('What differs from what we want, at this moment'),
   })
   .meta({ id: 'ProviderView' });
 export type ProviderView = z.infer<typeof providerView>;

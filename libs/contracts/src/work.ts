@@ -11,7 +11,7 @@ import type { Job } from './messages.js';
 export const WORK_KINDS = ['settle', 'renew', 'check', 'log', 'pull', 'canary', 'silence', 'notice'] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
-/** `id` is of the subscription, for `pull` of the feed, for `silence` of the trigger. */
+/** `id` is of the subscription, for `check` also of a sync, for `pull` of the feed, for `silence` of the trigger. */
 export const workItem = z.object({ kind: z.enum(WORK_KINDS), id: ref });
 export type WorkItem = z.infer<typeof workItem>;
 

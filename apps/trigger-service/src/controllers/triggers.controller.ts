@@ -32,11 +32,6 @@ export class TriggersController {
     return this.views.trigger(await this.triggers.find(input.workspace, input.trigger));
   }
 
-  @Handles(contracts.getProviderView)
-  async providerView(input: InputOf<typeof contracts.getProviderView>, call: CallContext) {
-    return this.triggers.providerView(await this.triggers.find(input.workspace, input.trigger), call);
-  }
-
   @Handles(contracts.listTriggers)
   async list(input: InputOf<typeof contracts.listTriggers>) {
     const { trigger } = this.database.forWorkspace(input.workspace);

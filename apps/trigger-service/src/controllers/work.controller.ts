@@ -2,6 +2,7 @@ import { Controller, Inject } from '@nestjs/common';
 import * as contracts from '@vane/contracts';
 import type { CallContext, InputOf } from '@vane/contracts';
 import { Handles } from '@vane/runtime';
+import { Syncs } from '../drift/syncs.js';
 import { Sweeper } from '../sagas/sweeper.js';
 import { WorkDesk } from '../work-desk.js';
 
@@ -10,11 +11,13 @@ export class WorkController {
   constructor(
     @Inject(WorkDesk) private readonly desk: WorkDesk,
     @Inject(Sweeper) private readonly sweeper: Sweeper,
+    @Inject(Syncs) private readonly syncs: Syncs,
   ) {}
 
   @Handles(contracts.sweepSubscriptions)
   async sweep(input: InputOf<typeof contracts.sweepSubscriptions>) {
     await this.sweeper.sweep(input.limit);
+    await this.syncs.forget();
     return { ok: true as const };
   }
 
