@@ -36,6 +36,8 @@ const SETTINGS: Record<string, string> = {
   VANE_API_GATEWAY_SMTP_FROM: 'Address that notifications come from.',
   VANE_RUN_CONCURRENCY: 'Runs that one run-worker has in hand at once.',
   VANE_SCRIPT_PROCESSES: 'Scripts that one run-worker runs at once.',
+  VANE_PULL_EVERY_SECONDS: 'Seconds after which what a service may have told us of is fetched without its telling: messages get lost.',
+  VANE_CHECK_EVERY_SECONDS: 'Seconds between two comparisons of a subscription with what its service holds.',
   LOG_LEVEL: 'fatal, error, warn, info, debug, trace or silent.',
   HOST: 'Address to listen on. ./vane takes it from VANE_HOST, docker compose sets it.',
   PORT: 'Port to listen on. ./vane and docker compose set it.',
