@@ -24,7 +24,9 @@ export async function judge(one: Case): Promise<Verdict> {
 /** How often each state was run, by trigger: of a file its version, of an event its etag; of what is gone, that it is. */
 async function runsByTrigger({ house }: Case): Promise<Map<string, Map<string, number>>> {
   const { rows } = await house.database.pool.query<{ trigger_id: string; state: string; runs: string }>(`
-    SELECT r.trigger_id, coalesce(e.payload->>'etag', e.payload->>'fileId') || ' ' || coalesce(e.payload->>'id', e.payload->'file'->>'version', 'gone') AS state, count(*) AS runs
+    SELECT r.trigger_id, coalesce(
+      (e.payload->'event'->>'etag') || ' ' || (e.payload->'event'->>'id'),
+      (e.payload->>'fileId') || ' ' || CASE WHEN (e.payload->>'removed')::boolean THEN 'gone' ELSE e.payload->'file'->>'version' END) AS state, count(*) AS runs
     FROM run r JOIN event e ON e.id = r.event_id WHERE r.replay = 0 GROUP BY 1, 2`);
   const byTrigger = new Map<string, Map<string, number>>();
   for (const { trigger_id, state, runs } of rows) {
