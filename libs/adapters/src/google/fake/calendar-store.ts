@@ -7,10 +7,8 @@ import type { Calendar, State, StoredEvent } from './state.js';
 
 type Body = calendar_v3.Schema$Event;
 
-const eventsOf = (calendar: Calendar): string => `calendars/${encodeURIComponent(calendar.id)}/events`;
-
 /** The resource that channels on a calendar's events watch. */
-export const eventsPath = eventsOf;
+export const eventsPath = (calendar: Calendar): string => `calendars/${encodeURIComponent(calendar.id)}/events`;
 
 function listChanged(state: State, calendar: Calendar, people: Iterable<string>, what: string): void {
   remember(state, { kind: 'calendar', id: calendar.id, in: null, what, version: null, name: calendar.summary });
@@ -49,7 +47,7 @@ export function deleteCalendar(state: State, calendar: Calendar): void {
   state.calendars.delete(calendar.id);
   for (const email of calendar.access.keys()) {
     state.accounts.get(email)?.calendars.delete(calendar.id);
-    notify(state, resourceName(email, 'calendar', eventsOf(calendar)), { state: 'not_exists' });
+    notify(state, resourceName(email, 'calendar', eventsPath(calendar)), { state: 'not_exists' });
   }
   listChanged(state, calendar, calendar.access.keys(), 'delete');
 }
@@ -57,7 +55,7 @@ export function deleteCalendar(state: State, calendar: Calendar): void {
 function publish(state: State, calendar: Calendar, event: StoredEvent, what: string): void {
   calendar.log.append(event.id, nowOf(state));
   remember(state, { kind: 'event', id: event.id, in: calendar.id, what, version: event.etag, name: event.summary ?? null });
-  for (const email of calendar.access.keys()) notify(state, resourceName(email, 'calendar', eventsOf(calendar)), { state: 'exists' });
+  for (const email of calendar.access.keys()) notify(state, resourceName(email, 'calendar', eventsPath(calendar)), { state: 'exists' });
 }
 
 /** Puts an event into a calendar. Throws a sentence when there is one of that id. */

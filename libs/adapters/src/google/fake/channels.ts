@@ -23,6 +23,8 @@ export type Channel = {
   token: string | null;
   createdAt: number;
   expiresAt: number;
+  /** When a stop that takes its time comes into force. */
+  stopsAt: number | null;
   endedAt: number | null;
   end: 'expired' | 'stopped' | 'revoked' | null;
   lastNumber: number;
@@ -68,7 +70,9 @@ export function end(state: State, channel: Channel, how: NonNullable<Channel['en
 
 /** Whether a channel still sends; one whose time has come ends here, without a word to anybody. */
 export function isLive(state: State, channel: Channel): boolean {
-  if (channel.end === null && channel.expiresAt <= nowOf(state)) end(state, channel, 'expired', channel.expiresAt);
+  const now = nowOf(state);
+  if (channel.stopsAt !== null && channel.stopsAt <= Math.min(now, channel.expiresAt)) end(state, channel, 'stopped', channel.stopsAt);
+  if (channel.expiresAt <= now) end(state, channel, 'expired', channel.expiresAt);
   return channel.end === null;
 }
 
@@ -99,7 +103,7 @@ function readWatch(state: State, body: drive_v3.Schema$Channel, kind: WatchKind)
   const [longest, usual] = [state.settings.maxLifetimeSeconds[kind] * 1000, state.settings.defaultLifetimeSeconds[kind] * 1000];
   const ttl = params?.['ttl'];
   const wanted = expiration !== undefined && expiration !== null ? Number(expiration) - now : ttl === undefined ? usual : Number(ttl) * 1000;
-  if (!Number.isFinite(wanted) || wanted <= 0) return bad('invalid', 'Invalid value for the expiration of the channel');
+  if (!Number.isFinite(wanted) || wanted <= 0) return bad('invalid', `Invalid ttl value for channel ${wanted / 1000}`);
   return { id, address, token: token ?? null, expiresAt: now + Math.min(wanted, longest) };
 }
 
@@ -121,6 +125,7 @@ export function watch({ state, request, account, token }: Call, watched: Watched
     account: account.email,
     clientId: token.clientId,
     createdAt: nowOf(state),
+    stopsAt: null,
     endedAt: null,
     end: null,
     lastNumber: 0,
@@ -141,6 +146,7 @@ export function watch({ state, request, account, token }: Call, watched: Watched
 
 /**
  * Stops a channel: 404 when there is none of that id and resource in the caller's OAuth client, 403 for another user.
+ * With `stopTakesSeconds` it sends, and can be stopped, for a while longer.
  * https://developers.google.com/workspace/drive/api/guides/push#stop-notifications
  */
 export function stop({ state, request, account, token }: Call, api: 'drive' | 'calendar'): Answer {
@@ -153,14 +159,15 @@ export function stop({ state, request, account, token }: Call, api: 'drive' | 'c
   const known = channel !== undefined && channel.api === api && channel.clientId === token.clientId && channel.resourceId === body.resourceId && isLive(state, channel);
   if (!known) return failure(404, 'notFound', `Channel '${body.id}' not found for project '${token.clientId.split('-')[0] ?? ''}'`);
   if (channel.account !== account.email) return failure(403, 'forbidden', 'Forbidden');
-  end(state, channel, 'stopped');
+  channel.stopsAt ??= nowOf(state) + state.settings.stopTakesSeconds * 1000;
+  isLive(state, channel);
   return { status: 204 };
 }
 
 /** A channel as the control API shows it: its state now, without its token. */
 export function channelView(state: State, channel: Channel): Record<string, unknown> {
   const live = isLive(state, channel);
-  const { token, createdAt, expiresAt, endedAt, ...rest } = channel;
+  const { token, createdAt, expiresAt, endedAt, stopsAt: _stopsAt, ...rest } = channel;
   return { ...rest, live, hasToken: token !== null, createdAt: iso(createdAt), expiresAt: iso(expiresAt), endedAt: endedAt === null ? null : iso(endedAt) };
 }
 

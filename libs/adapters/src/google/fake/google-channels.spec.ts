@@ -257,6 +257,22 @@ describe('The end of a channel', () => {
     expect((await control('GET', 'channels')).body).toMatchObject([{ live: false, end: 'stopped' }]);
   });
 
+  test('may come some time after the stop', async () => {
+    stage.fake.settings({ stopTakesSeconds: 30 });
+    const { body } = await watchChanges('c1');
+    const stop = () => call('POST', '/drive/v3/channels/stop', { id: 'c1', resourceId: body['resourceId'] });
+    expect((await stop()).status).toBe(204);
+    await addFile();
+    expect(told(stage.receiver)).toHaveLength(2);
+    stage.fake.advance(20);
+    expect((await stop()).status).toBe(204);
+    stage.fake.advance(10);
+    await addFile();
+    expect(told(stage.receiver)).toHaveLength(2);
+    expect((await stop()).status).toBe(404);
+    expect((await control('GET', 'channels')).body).toMatchObject([{ end: 'stopped', endedAt: at(30) }]);
+  });
+
   test('comes with the grant, and what waits for it is given up', async () => {
     await watchChanges('c1');
     stage.receiver.answer.status = 503;

@@ -81,16 +81,14 @@ export async function listen(wiring: Wiring, port: number): Promise<Listener> {
     const tracked = work.catch(() => undefined).finally(() => pending.delete(tracked));
     pending.add(tracked);
   };
-  let seq = 0;
 
   const serve = async (message: IncomingMessage, response: ServerResponse) => {
     const origin = `http://${message.headers.host ?? '127.0.0.1'}`;
     const url = new URL(message.url ?? '/', origin);
     const [method, path, raw] = [message.method ?? 'GET', url.pathname, await readAll(message)];
-    const record = recordOf(method, url, wiring.now(), seq, wiring.operation(method, path));
+    const record = recordOf(method, url, wiring.now(), wiring.journal().length, wiring.operation(method, path));
     const request: Request = { method, path, query: url.searchParams, headers: message.headers, raw, origin, record };
     if (path.startsWith('/__fake/')) return send(response, await wiring.control(request), false);
-    seq += 1;
     wiring.journal().push(record);
     const { answer, cut, close, after } = await perform(wiring, request);
     if (answer === null) {

@@ -71,6 +71,8 @@ export type Settings = {
   defaultLifetimeSeconds: Record<WatchKind, number>;
   /** The share of watches whose sync message arrives before their answer. */
   earlySyncShare: number;
+  /** How long a channel that was stopped goes on sending. */
+  stopTakesSeconds: number;
   /** First attempts wait for `deliver` as well, so that nothing is sent by itself. */
   hold: boolean;
   /** The first retry comes after this long, each further one after twice as long. */
@@ -167,6 +169,7 @@ function startingSettings(currentAccount: string, { maxLifetimeSeconds, defaultL
     maxLifetimeSeconds: { files: 86_400, changes: week, events: week, calendarList: week, ...maxLifetimeSeconds },
     defaultLifetimeSeconds: { files: 3600, changes: 3600, events: week, calendarList: week, ...defaultLifetimeSeconds },
     earlySyncShare: 0.2,
+    stopTakesSeconds: 0,
     hold: false,
     retryBaseSeconds: 1,
     attempts: 8,
