@@ -24,13 +24,18 @@ import { Intake } from './intake/intake.js';
 import { PartitionReaders } from './intake/readers.js';
 import { Puller } from './pulls/puller.js';
 import { pullProviders } from './pulls/providers.js';
+import { FeedPulls } from './pulls/feed-pulls.js';
 import { Replays } from './replays.js';
 import { Runnables } from './runnables.js';
+import { RetentionController } from './retention/retention.controller.js';
+import { Retention } from './retention/retention.js';
 import { ConnectionFollower } from './sagas/connection-follower.js';
 import { HealthFacts } from './health/health-facts.js';
 import { TriggerHealth } from './health/trigger-health.js';
 import { Feeds } from './sagas/feeds.js';
 import { Moves } from './sagas/moves.js';
+import { Renewal } from './sagas/renewal.js';
+import { Replacements } from './sagas/replacements.js';
 import { SecretRotation } from './sagas/secret-rotation.js';
 import { settleWork } from './sagas/settle-work.js';
 import { Settler } from './sagas/settler.js';
@@ -85,15 +90,36 @@ const domain = (settings: TriggerSettings) => [
     inject: [Database, TriggerPlans],
     useFactory: (database: Database, plans: TriggerPlans) => new ConnectionUsesReader(database, plans),
   },
+  { provide: Retention, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new Retention(database, clock) },
   { provide: SubscriptionRows, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new SubscriptionRows(database, clock) },
   { provide: ConnectionFollower, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new ConnectionFollower(database, clock) },
-  { provide: Feeds, inject: [Vault, HookKeys, Clock], useFactory: (vault: Vault, keys: HookKeys, clock: Clock) => new Feeds(vault, keys, clock) },
+  {
+    provide: Feeds,
+    inject: [Vault, HookKeys, Clock, FeedPulls],
+    useFactory: (vault: Vault, keys: HookKeys, clock: Clock, pulls: FeedPulls) => new Feeds(vault, keys, clock, pulls),
+  },
+  {
+    provide: Replacements,
+    inject: [Database, SubscriptionRows, Feeds, FeedPulls, Clock],
+    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, pulls: FeedPulls, clock: Clock) => new Replacements(database, rows, feeds, pulls, clock),
+  },
   {
     provide: Settler,
-    inject: [SubscriptionRows, Feeds, Connections, AdapterRegistry, Bus, Clock, Logger, Metrics],
+    inject: [SubscriptionRows, Feeds, FeedPulls, Replacements, Connections, AdapterRegistry, Bus, Clock, Logger, Metrics],
     useFactory: (
-      rows: SubscriptionRows, feeds: Feeds, uses: Connections, adapters: AdapterRegistry, bus: Bus, clock: Clock, logger: Logger, metrics: Metrics,
-    ) => new Settler(rows, feeds, uses, adapters, bus, clock, logger, settings.VANE_PUBLIC_URL, metrics),
+      rows: SubscriptionRows, feeds: Feeds, pulls: FeedPulls, replacements: Replacements, uses: Connections, adapters: AdapterRegistry, bus: Bus, clock: Clock,
+      logger: Logger, metrics: Metrics,
+    ) => {
+      const { VANE_PUBLIC_URL: publicUrl, VANE_CHECK_EVERY_SECONDS: checkEverySeconds } = settings;
+      return new Settler(rows, feeds, pulls, replacements, uses, adapters, bus, clock, logger, { publicUrl, checkEverySeconds }, metrics);
+    },
+  },
+  {
+    provide: Renewal,
+    inject: [Database, SubscriptionRows, Replacements, Settler, AdapterRegistry, Bus, Clock],
+    useFactory: (
+      database: Database, rows: SubscriptionRows, replacements: Replacements, settler: Settler, adapters: AdapterRegistry, bus: Bus, clock: Clock,
+    ) => new Renewal(database, rows, replacements, settler, adapters, bus, clock),
   },
   {
     provide: SecretRotation,
@@ -114,9 +140,10 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: WorkDesk,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Puller, CheckWork],
-    useFactory: (database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, puller: Puller, checks: CheckWork) =>
-      new WorkDesk([settleWork(database, rows, feeds, settler, adapters), puller, checks]),
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork],
+    useFactory: (
+      database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, renewal: Renewal, puller: Puller, checks: CheckWork,
+    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks]),
   },
   ...pullProviders(settings),
   {
@@ -182,7 +209,7 @@ export class AppModule implements OnApplicationBootstrap {
     return {
       module: AppModule,
       imports: [RuntimeModule.forApp('trigger-service', settings, clock)],
-      controllers: [TriggersController, DriftController, WorkController, RunnablesController, ServicesController, ActivityController],
+      controllers: [TriggersController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController],
       providers: [...connections(settings), ...domain(settings), ...driftProviders(settings)],
     };
   }

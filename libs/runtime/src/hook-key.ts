@@ -34,3 +34,6 @@ export class HookKeys {
 }
 
 export const hookUrl = (publicUrl: string, key: string) => `${publicUrl.replace(/\/+$/, '')}/hooks/${key}`;
+
+/** Whether this is the URL of our hook with this key, whatever the public URL was when it was given away. */
+export const carriesKey = (url: string, key: string): boolean => url.endsWith(`/hooks/${key}`);

@@ -3,6 +3,7 @@ import { newId, type Vault } from '@vane/db';
 import { newSecretOf, type JsonObject, type TriggerType } from '@vane/kit';
 import type { Clock, HookKeys } from '@vane/runtime';
 import type { PoolClient } from 'pg';
+import type { FeedPulls } from '../pulls/feed-pulls.js';
 import { applyChange, type SubscriptionRow } from './subscription-rows.js';
 
 export type FeedTarget = {
@@ -22,6 +23,7 @@ export class Feeds {
     private readonly vault: Vault,
     private readonly keys: HookKeys,
     private readonly clock: Clock,
+    private readonly pulls: FeedPulls,
   ) {}
 
   /** Call before a transaction that may insert a subscription: what it encrypts with is fetched outside. */
@@ -78,13 +80,33 @@ export class Feeds {
     return applyChange(tx, row, { status: 'removed', reason, nextAttemptAt: null }, this.clock);
   }
 
-  /** The subscription that serves a feed, if there is one that is not on its way out. */
-  async live(tx: PoolClient, feedId: string): Promise<SubscriptionRow | null> {
+  /** The subscriptions of a feed that are not on their way out: the one to come before the one it replaces. */
+  private async live(tx: PoolClient, feedId: string): Promise<SubscriptionRow[]> {
     const { rows } = await tx.query<SubscriptionRow>(
-      `SELECT * FROM subscription WHERE feed_id = $1 AND status NOT IN ('removing', 'removed') ORDER BY id DESC LIMIT 1 FOR UPDATE`,
+      `SELECT * FROM subscription WHERE feed_id = $1 AND status NOT IN ('removing', 'removed') ORDER BY replaces_id IS NULL, id DESC FOR UPDATE`,
       [feedId],
     );
-    return rows[0] ?? null;
+    return rows;
+  }
+
+  /** What is to take the place of a subscription, its row locked. */
+  async replacementOf(tx: PoolClient, { id, feed_id: feedId }: SubscriptionRow): Promise<SubscriptionRow | null> {
+    return (await this.live(tx, feedId)).find(({ replaces_id: replaces }) => replaces === id) ?? null;
+  }
+
+  /** A pending subscription that is to take the place of one that works, for all that this one's triggers want. */
+  async insertReplacement(tx: PoolClient, old: SubscriptionRow, type: TriggerType): Promise<SubscriptionRow> {
+    const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want });
+    // What arrives at the old one is still what it was registered for.
+    if (old.applied) await applyChange(tx, old, { want: old.applied }, this.clock);
+    return applyChange(tx, subscription, { replacesId: old.id }, this.clock);
+  }
+
+  /** A pending subscription in the place of one that was given up before it was registered; it counts that one's tries on. */
+  async insertInstead(tx: PoolClient, old: SubscriptionRow, type: TriggerType): Promise<SubscriptionRow> {
+    const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want });
+    const reason = old.reason_code === null ? null : { code: old.reason_code, message: old.reason_message ?? '' };
+    return applyChange(tx, subscription, { replacesId: old.replaces_id, attempts: old.attempts, reason }, this.clock);
   }
 
   /**
@@ -141,7 +163,7 @@ export class Feeds {
    * Call with the feed locked. `type` is undefined when its adapter is not installed any more.
    */
   async recompute(tx: PoolClient, feedId: string, type: TriggerType | undefined, secret?: string): Promise<Recomputed> {
-    const live = await this.live(tx, feedId);
+    const [live, ...replaced] = await this.live(tx, feedId);
     const { rows } = await tx.query<{ want: JsonObject; here: boolean }>(
       `SELECT want, feed_id = $1 AS here FROM trigger WHERE feed_id = $1 OR (old_feed_id = $1 AND old_feed_until IS NULL) ORDER BY id`,
       [feedId],
@@ -151,7 +173,18 @@ export class Feeds {
     if (live && wants.length < rows.length) wants.push(live.want);
     if (!live && (wants.length === 0 || !type)) return { subscription: null, secret: null };
     if (!live) return this.insertPending(tx, { feedId, type: type!, want: unionOf(type!, wants), secret });
-    return { subscription: await this.rewant(tx, live, type, wants), secret: null };
+    const subscription = await this.rewant(tx, live, type, wants);
+    if (wants.length > 0) return { subscription: this.working(subscription, replaced), secret: null };
+    const left = [subscription];
+    for (const old of replaced) left.push(await this.rewant(tx, old, type, wants));
+    await this.pulls.stop(tx, feedId);
+    return { subscription: left.at(-1)!, secret: null };
+  }
+
+  /** Whoever wants nothing else than what is there does not wait for its replacement. */
+  private working(coming: SubscriptionRow, replaced: SubscriptionRow[]): SubscriptionRow {
+    const old = replaced.find(({ id, status }) => id === coming.replaces_id && (status === 'renewing' || status === 'active'));
+    return old && sameJson(old.applied, coming.want) ? old : coming;
   }
 
   /** Moves a live subscription to what is wanted of it now. */

@@ -25,6 +25,8 @@ export function firstLooks(remote: RemoteApi, clock: Clock, checkEverySeconds: n
 /** Renewed after this part of the lifetime that was really given, sooner by up to `EARLIER` of it, so that not all come at once. */
 const RENEWED_AFTER = 0.75;
 const EARLIER = 0.1;
+/** A service whose clock is ahead of ours must not be asked without pause. */
+const SOONEST_MS = 5_000;
 
 /**
  * When something with an end is replaced ahead of it, and when people are told that this has not worked: at half of what is left
@@ -33,6 +35,6 @@ const EARLIER = 0.1;
 export function lifetime(now: Date, expiresAt: Date | null): { expiresAt: Date | null; renewAt: Date | null; alarmAt: Date | null } {
   if (!expiresAt) return { expiresAt, renewAt: null, alarmAt: null };
   const whole = Math.max(0, expiresAt.getTime() - now.getTime());
-  const renewAt = now.getTime() + whole * (RENEWED_AFTER - Math.random() * EARLIER);
+  const renewAt = now.getTime() + Math.max(SOONEST_MS, whole * (RENEWED_AFTER - Math.random() * EARLIER));
   return { expiresAt, renewAt: new Date(renewAt), alarmAt: new Date((renewAt + expiresAt.getTime()) / 2) };
 }

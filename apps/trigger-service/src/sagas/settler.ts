@@ -1,11 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { AdapterRegistry } from '@vane/adapters';
 import { subscriptionChanged, type CallContext } from '@vane/contracts';
-import { ServiceError, type RegisterInput, type RemoteApi, type ServiceHttp } from '@vane/kit';
-import { hookUrl, type Bus, type Clock, type Logger, type Metrics } from '@vane/runtime';
+import {
+  ServiceError, type RegisterInput, type Registered, type RemoteApi, type ServiceHttp, type TriggerType, type VisibleRemote,
+} from '@vane/kit';
+import { carriesKey, hookUrl, type Bus, type Clock, type Logger, type Metrics } from '@vane/runtime';
 import { isOurFault, toServiceError, type Connections } from '../connections.js';
+import type { FeedPulls } from '../pulls/feed-pulls.js';
 import { sameJson, type Feeds } from './feeds.js';
-import type { Change, SubscriptionRow, SubscriptionRows } from './subscription-rows.js';
+import { isOpaque, OpaqueSteps, removedByItself } from './opaque-steps.js';
+import type { Replacements } from './replacements.js';
+import { firstLooks, lifetime } from './schedule.js';
+import { LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from './subscription-rows.js';
 
 /** What became of an attempt to make the service agree with us. */
 export type Settled =
@@ -13,6 +19,15 @@ export type Settled =
   | { outcome: 'later'; row: SubscriptionRow; error: ServiceError }
   | { outcome: 'refused'; row: SubscriptionRow; error: ServiceError }
   | { outcome: 'busy' };
+
+/** `replaced`: another row took its place, and is to be settled for it. */
+type Ran = Settled | { outcome: 'replaced'; row: SubscriptionRow; by: string };
+
+export type SettlerSettings = {
+  /** Where services reach ingress. */
+  publicUrl: string;
+  checkEverySeconds: number;
+};
 
 const FIRST_BACKOFF_MS = 2_000;
 const LONGEST_BACKOFF_MS = 600_000;
@@ -29,18 +44,22 @@ const TAKEOVER_MS = 60_000;
 export class Settler {
   private readonly owner = randomUUID();
   private readonly outcomes;
+  private readonly opaque: OpaqueSteps;
 
   constructor(
     private readonly rows: SubscriptionRows,
     private readonly feeds: Feeds,
+    private readonly pulls: FeedPulls,
+    private readonly replacements: Replacements,
     private readonly connections: Connections,
     private readonly adapters: AdapterRegistry,
     private readonly bus: Bus,
     private readonly clock: Clock,
     private readonly logger: Logger,
-    private readonly publicUrl: string,
+    private readonly settings: SettlerSettings,
     metrics: Metrics,
   ) {
+    this.opaque = new OpaqueSteps(rows, replacements, clock);
     this.outcomes = metrics.counter('vane_subscription_steps_total', 'Attempts to settle a subscription', ['service', 'outcome']);
   }
 
@@ -53,31 +72,33 @@ export class Settler {
     this.outcomes.inc({ service: claimed.service, outcome: result.outcome });
     const row = await this.rows.release(id, owner);
     this.tell(row ?? claimed);
+    if (result.outcome === 'replaced') return this.settle(result.by, call);
     // What others asked for meanwhile is theirs: its failure is not the answer to this caller, whose wish was settled.
-    if (row && result.outcome === 'settled' && !isSettled(row)) await this.settle(id, call);
+    if (row?.next_attempt_at && row.next_attempt_at <= this.clock.now() && result.outcome === 'settled' && !isSettled(row)) await this.settle(id, call);
     return result;
   }
 
-  private async run(row: SubscriptionRow, owner: string, call: CallContext): Promise<Settled> {
+  private async run(row: SubscriptionRow, owner: string, call: CallContext): Promise<Ran> {
     const adapter = this.adapters.get(row.service);
-    const remote = adapter?.triggerTypes[row.trigger_type]?.remote;
-    if (isSettled(row)) {
-      const seen = row.next_attempt_at ? await this.rows.change(row, owner, { nextAttemptAt: null }) : row;
-      return { outcome: 'settled', row: seen ?? row };
-    }
-    if (!adapter || !remote) return this.fail(row, owner, noAdapter(row), call);
+    const type = adapter?.triggerTypes[row.trigger_type];
+    if (isSettled(row)) return this.done(row.next_attempt_at ? await this.rows.change(row, owner, { nextAttemptAt: null }) : row);
+    if (!adapter || !type?.remote) return this.fail(row, owner, noAdapter(row), call);
+    const gone = removedByItself(row, type.remote, this.clock.now());
+    if (gone) return this.done(await this.rows.change(row, owner, { ...gone, attempts: 0, nextAttemptAt: null }));
     const started = await this.rows.change(row, owner, { attempts: row.attempts + 1, nextAttemptAt: this.clock.in(TAKEOVER_MS) });
     if (!started) return { outcome: 'busy' };
     try {
       const http = this.leased(await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call), row.id, owner);
-      const change = await this.step(started, row.attempts > 0, remote, http);
-      const done = await this.rows.change(started, owner, (current) => ({ reason: null, attempts: 0, nextAttemptAt: null, ...change, ...this.secretConfirmed(started, current), ...this.overtaken(started, current) }));
-      return done ? { outcome: 'settled', row: done } : { outcome: 'busy' };
+      return await this.step({ row: started, owner, type, remote: type.remote, http, triedBefore: row.attempts > 0 });
     } catch (cause) {
       if (cause instanceof LeaseLost) return { outcome: 'busy' };
       if (isOurFault(cause)) this.logger.error({ err: cause, subscriptionId: row.id, correlationId: call.correlationId }, 'settling failed by our own fault');
       return this.fail(started, owner, toServiceError(cause), call);
     }
+  }
+
+  private done(row: SubscriptionRow | null): Settled {
+    return row ? { outcome: 'settled', row } : { outcome: 'busy' };
   }
 
   /** No call is made for a row that another has taken over. */
@@ -106,68 +127,98 @@ export class Settler {
     return { appliedSecret: before.secret_version, ...(newest ? { oldSecretsUntil: this.clock.in(Number(current.secret_overlap_ms)) } : {}) };
   }
 
-  private async step(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
-    if (row.status === 'removing') return this.remove(row, triedBefore, remote, http);
+  private async step(at: Step): Promise<Ran> {
+    const { row, owner, type, remote, http } = at;
+    if (row.status === 'removing') return this.commit(at, await (isOpaque(remote) ? this.opaque.remove(row, remote, http) : this.remove(at, remote)));
     const [secret] = await this.feeds.secrets(row);
-    const input = { id: row.id, resource: row.resource, want: row.want, callbackUrl: hookUrl(this.publicUrl, row.key), secret: secret!, now: this.clock.now() };
-    const externalId = row.external_id === null ? await this.register(remote, http, input, triedBefore) : await this.update(row.external_id, remote, http, input);
-    return { status: 'active', externalId, applied: row.want };
+    const callbackUrl = hookUrl(this.settings.publicUrl, row.key);
+    const input = { id: row.id, resource: row.resource, want: row.want, callbackUrl, secret: secret!, now: this.clock.now() };
+    // Before the registration, so that nothing that happens between the two is missed.
+    if (row.external_id === null) await this.pulls.begin(row, type, http);
+    if (!isOpaque(remote)) {
+      if (row.external_id !== null && (await this.update(row.external_id, remote, http, input))) return this.commit(at, this.applied(row));
+      return this.commitRegistered(at, await this.register(remote, http, input, row, at.triedBefore || row.external_id !== null));
+    }
+    const step = await this.opaque.step(row, owner, type, remote, () => remote.register(http, input));
+    if ('goOn' in step) return { outcome: 'replaced', row, by: step.goOn.id };
+    return 'registered' in step ? this.commitRegistered(at, step.registered) : this.commit(at, step.change);
+  }
+
+  private async commit({ row, owner }: Step, change: Change): Promise<Settled> {
+    return this.done(await this.rows.change(row, owner, this.changeOf(row, change)));
+  }
+
+  private async commitRegistered({ row, owner, remote }: Step, { externalId, aux, expiresAt }: Registered): Promise<Settled> {
+    const now = this.clock.now();
+    const change = {
+      ...this.applied(row), externalId, aux: aux ?? null, registeredAt: now,
+      ...lifetime(now, expiresAt === undefined ? null : new Date(expiresAt)), ...firstLooks(remote, this.clock, this.settings.checkEverySeconds),
+    };
+    const done = await this.replacements.registered(row, owner, this.changeOf(row, change));
+    if (done?.replaced) this.tell(done.replaced);
+    return this.done(done && done.row);
+  }
+
+  private applied(row: SubscriptionRow): Change {
+    return { status: 'active', applied: row.want, publicUrl: this.settings.publicUrl };
+  }
+
+  private changeOf(row: SubscriptionRow, change: Change): (current: SubscriptionRow) => Change {
+    return (current) => ({ reason: null, attempts: 0, nextAttemptAt: null, ...change, ...this.secretConfirmed(row, current), ...this.overtaken(row, current) });
   }
 
   /** Registers once: an earlier attempt may have got through without our hearing of it, so its object is adopted. */
-  private async register(remote: RemoteApi, http: ServiceHttp, input: RegisterInput, triedBefore: boolean): Promise<string> {
-    const adopted = triedBefore ? await this.adopt(remote, http, input) : undefined;
-    if (adopted !== undefined) return adopted;
+  private async register(remote: VisibleRemote, http: ServiceHttp, input: RegisterInput, row: SubscriptionRow, triedBefore: boolean): Promise<Registered> {
+    const adopted = triedBefore ? await this.adopt(remote, http, input, row) : undefined;
+    if (adopted) return adopted;
     try {
-      const { externalId } = await remote.register(http, input);
+      const registered = await remote.register(http, input);
       // The earlier attempt may have been slow rather than lost.
-      if (triedBefore) await this.removeOthers(await this.findOurs(remote, http, input), externalId, remote, http, input);
-      return externalId;
+      if (triedBefore) await this.removeOthers(await this.findOurs(remote, http, row), registered.externalId, remote, http, row);
+      return registered;
     } catch (error) {
       if (!(error instanceof ServiceError) || error.kind !== 'conflict') throw error;
-      const found = await this.adopt(remote, http, input);
-      if (found === undefined) throw error;
+      const found = await this.adopt(remote, http, input, row);
+      if (!found) throw error;
       return found;
     }
   }
 
   /** Takes one of the objects that are ours and removes the others: two would report everything twice. */
-  private async adopt(remote: RemoteApi, http: ServiceHttp, input: RegisterInput): Promise<string | undefined> {
-    const ours = await this.findOurs(remote, http, input);
+  private async adopt(remote: VisibleRemote, http: ServiceHttp, input: RegisterInput, row: SubscriptionRow): Promise<Registered | undefined> {
+    const ours = await this.findOurs(remote, http, row);
     const [kept] = ours;
     if (kept === undefined) return undefined;
-    await this.removeOthers(ours, kept, remote, http, input);
-    await remote.update?.(http, kept, input);
-    return kept;
+    await this.removeOthers(ours, kept, remote, http, row);
+    await remote.update(http, kept, input);
+    return { externalId: kept };
   }
 
-  private async removeOthers(ours: string[], kept: string, remote: RemoteApi, http: ServiceHttp, { resource }: { resource: string }): Promise<void> {
+  private async removeOthers(ours: string[], kept: string, remote: VisibleRemote, http: ServiceHttp, { resource }: SubscriptionRow): Promise<void> {
     for (const id of ours) if (id !== kept) await remote.remove(http, resource, id);
   }
 
-  private async update(externalId: string, remote: RemoteApi, http: ServiceHttp, input: RegisterInput): Promise<string> {
+  /** False when the service does not have it. */
+  private async update(externalId: string, remote: VisibleRemote, http: ServiceHttp, input: RegisterInput): Promise<boolean> {
     try {
-      await remote.update?.(http, externalId, input);
-      return externalId;
+      await remote.update(http, externalId, input);
+      return true;
     } catch (error) {
       if (!(error instanceof ServiceError) || error.kind !== 'not_found') throw error;
-      return this.register(remote, http, input, true);
+      return false;
     }
   }
 
-  /** Only an object that carries our own callback URL is ours. */
-  private async findOurs(remote: RemoteApi, http: ServiceHttp, input: { resource: string; callbackUrl: string }): Promise<string[]> {
-    const all = (await remote.list?.(http, input.resource)) ?? [];
-    return all.filter((object) => object.callbackUrl === input.callbackUrl).map((object) => object.externalId);
+  /** Only an object that carries our own key is ours: under whatever public URL it was registered. */
+  private async findOurs(remote: VisibleRemote, http: ServiceHttp, { resource, key }: SubscriptionRow): Promise<string[]> {
+    const all = await remote.list(http, resource);
+    return all.filter(({ callbackUrl }) => callbackUrl !== null && carriesKey(callbackUrl, key)).map(({ externalId }) => externalId);
   }
 
-  private async remove(row: SubscriptionRow, triedBefore: boolean, remote: RemoteApi, http: ServiceHttp): Promise<Change> {
+  private async remove({ row, http, triedBefore }: Step, remote: VisibleRemote): Promise<Change> {
     const ids = new Set(row.external_id === null ? [] : [row.external_id]);
-    if (triedBefore && row.external_id === null) {
-      const input = { resource: row.resource, callbackUrl: hookUrl(this.publicUrl, row.key) };
-      for (const id of await this.findOurs(remote, http, input)) ids.add(id);
-    }
-    for (const id of ids) await remote.remove(http, row.resource, id);
+    if (triedBefore && row.external_id === null) for (const id of await this.findOurs(remote, http, row)) ids.add(id);
+    for (const id of ids) await remote.remove(http, row.resource, id, row.aux);
     return { status: 'removed', externalId: null, applied: null };
   }
 
@@ -176,7 +227,10 @@ export class Settler {
     const wait = transient ? (error.details.retryAfterMs ?? backoff(row.attempts)) : REFUSED_BACKOFF_MS * Math.min(row.attempts, 12);
     const status = statusAfter(row, error);
     const reason = { code: error.kind, message: error.message };
-    const changed = await this.rows.change(row, owner, (current) => ({ status, reason, nextAttemptAt: this.clock.in(wait), ...this.overtaken(row, current) }));
+    const again = this.clock.in(wait);
+    // What has ended by itself needs no further try.
+    const nextAttemptAt = row.status === 'removing' && row.expires_at && row.expires_at < again ? row.expires_at : again;
+    const changed = await this.rows.change(row, owner, (current) => ({ status, reason, nextAttemptAt, ...this.overtaken(row, current) }));
     this.logger.warn(
       { subscriptionId: row.id, service: row.service, kind: error.kind, status, correlationId: call.correlationId, problem: error.message },
       'service did not do what was asked',
@@ -190,7 +244,9 @@ export class Settler {
   }
 }
 
-class LeaseLost extends Error {}
+
+/** One step of one attempt, under the row's lease. */
+type Step = { row: SubscriptionRow; owner: string; type: TriggerType; remote: RemoteApi; http: ServiceHttp; triedBefore: boolean };
 
 function noAdapter(row: SubscriptionRow): ServiceError {
   const message = `No adapter for ${row.service}/${row.trigger_type} is installed, so the service cannot be asked. Install it, or delete with force.`;
@@ -205,6 +261,8 @@ export function isSettled(row: SubscriptionRow): boolean {
 function statusAfter(row: SubscriptionRow, error: ServiceError): SubscriptionRow['status'] {
   if (row.status === 'removing') return 'removing';
   if (error.kind === 'unauthorised') return 'auth_required';
+  // The one that it replaces does the work, and tells people when that is in danger.
+  if (row.replaces_id !== null) return 'pending';
   if (error.transient) return row.external_id === null ? 'pending' : 'degraded';
   return 'degraded';
 }

@@ -3,6 +3,7 @@ import type { Database } from '@vane/db';
 import type { JsonObject } from '@vane/kit';
 import type { Clock } from '@vane/runtime';
 import type { PoolClient } from 'pg';
+import { nextNotice } from '../health/notice-times.js';
 
 /** A subscription as the sagas see it. */
 export type SubscriptionRow = {
@@ -91,6 +92,9 @@ export const LEASE_MS = 60_000;
 /** Clocks of two machines may differ by this much before a lease is taken over too early. */
 export const CLOCK_SKEW_MS = 2_000;
 
+/** Another has taken the row over, or wants it gone: what was begun for it is left to that. */
+export class LeaseLost extends Error {}
+
 type Queryable = Pick<PoolClient, 'query'>;
 
 /** Reads and writes subscriptions under their lease: an update by who no longer holds it changes nothing and says so. */
@@ -121,10 +125,32 @@ export class SubscriptionRows {
    */
   async change(row: SubscriptionRow, owner: string, change: Change | ((current: SubscriptionRow) => Change)): Promise<SubscriptionRow | null> {
     return this.database.transaction(async (tx) => {
-      const { rows } = await tx.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1 AND lease_owner = $2 FOR UPDATE', [row.id, owner]);
-      if (!rows[0]) return null;
-      return applyChange(tx, rows[0], typeof change === 'function' ? change(rows[0]) : change, this.clock, LEASE_MS);
+      const current = await this.lockLeased(tx, row.id, owner);
+      return current && applyChange(tx, current, typeof change === 'function' ? change(current) : change, this.clock, LEASE_MS);
     });
+  }
+
+  /** The row as it is now, locked; null when the lease was lost. */
+  async lockLeased(tx: PoolClient, id: string, owner: string): Promise<SubscriptionRow | null> {
+    const { rows } = await tx.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1 AND lease_owner = $2 FOR UPDATE', [id, owner]);
+    return rows[0] ?? null;
+  }
+
+  /** Whether another one is to take its place at this moment. */
+  async isBeingReplaced({ id, feed_id: feedId }: SubscriptionRow): Promise<boolean> {
+    const { rowCount } = await this.database.pool.query(
+      `SELECT 1 FROM subscription WHERE feed_id = $2 AND replaces_id = $1 AND status NOT IN ('removing', 'removed') LIMIT 1`, [id, feedId],
+    );
+    return rowCount === 1;
+  }
+
+  /** What the service answered to its registration, or to the last one for its feed: it is the same for all of them. */
+  async auxOf({ aux, workspace_id: workspaceId, feed_id: feedId }: SubscriptionRow): Promise<JsonObject | null> {
+    if (aux) return aux;
+    const { rows } = await this.database.pool.query<{ aux: JsonObject }>(
+      'SELECT aux FROM subscription WHERE workspace_id = $1 AND feed_id = $2 AND aux IS NOT NULL ORDER BY registered_at DESC NULLS LAST LIMIT 1', [workspaceId, feedId],
+    );
+    return rows[0]?.aux ?? null;
   }
 
   /** Extends the lease before another call to the service; false when it was lost meanwhile. */
@@ -178,37 +204,48 @@ export class SubscriptionRows {
   }
 }
 
+export const isLeaving = ({ status }: Pick<SubscriptionRow, 'status'>): boolean => status === 'removing' || status === 'removed';
+
+/** What is on its way out is not looked at any more. */
+const NOT_LOOKED_AT = { renewAt: null, alarmAt: null, checkAt: null, logAt: null, canaryAt: null } as const satisfies Change;
+
 /** Applies a change inside a transaction that holds the row; a new status gets a line in the history. */
 export async function applyChange(
   tx: Queryable,
   row: SubscriptionRow,
-  change: Change,
+  wanted: Change,
   clock: Clock,
   extendLeaseMs?: number,
 ): Promise<SubscriptionRow> {
   const now = clock.now();
-  const status = change.status ?? row.status;
+  const status = wanted.status ?? row.status;
+  const change = isLeaving({ status }) ? { ...wanted, ...NOT_LOOKED_AT } : wanted;
   const reason = change.reason === undefined ? { code: row.reason_code, message: row.reason_message } : change.reason;
   // The service's own words may hold what Postgres text cannot.
   const message = reason?.message?.replaceAll('\u0000', '\uFFFD') ?? null;
+  const code = reason?.code ?? null;
+  const turned = status !== row.status || code !== row.reason_code;
+  const since = status === row.status ? row.status_since : now;
+  const notice = turned ? { noticeAt: nextNotice({ status, status_since: since, reason_code: code, told_status: row.told_status }, now)?.at ?? null } : {};
+  const written: ColumnChange = { ...change, ...notice };
   const columns = (Object.keys(COLUMNS) as (keyof ColumnChange)[])
-    .filter((key) => change[key] !== undefined)
-    .map((key) => ({ name: COLUMNS[key], value: JSON_COLUMNS.includes(COLUMNS[key]) ? jsonOrNull(change[key]) : change[key] }));
+    .filter((key) => written[key] !== undefined)
+    .map((key) => ({ name: COLUMNS[key], value: JSON_COLUMNS.includes(COLUMNS[key]) ? jsonOrNull(written[key]) : written[key] }));
   const set = columns.map(({ name }, index) => `, ${name} = $${index + 7}`).join('');
   const { rows } = await tx.query<SubscriptionRow>(
     `UPDATE subscription SET status = $2, status_since = CASE WHEN status = $2 THEN status_since ELSE $3 END,
        reason_code = $4, reason_message = $5, version = version + 1, lease_until = coalesce($6, lease_until)${set}
      WHERE id = $1 RETURNING *`,
     [
-      row.id, status, now, reason?.code ?? null, message, extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
+      row.id, status, now, code, message, extendLeaseMs === undefined ? null : clock.in(extendLeaseMs),
       ...columns.map(({ value }) => value),
     ],
   );
-  if (status !== row.status || (reason?.code ?? null) !== row.reason_code) {
+  if (turned) {
     await tx.query(
       `INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message)
        VALUES ($1, $2, $3, $4, $5, $6)`,
-      [row.workspace_id, row.id, now, status, reason?.code ?? null, message],
+      [row.workspace_id, row.id, now, status, code, message],
     );
   }
   return rows[0]!;
