@@ -24,7 +24,7 @@ let told: InputOf<typeof postNotification>[];
 
 beforeAll(async () => {
   server = await openTokenServer();
-  stage = await openStage({ allow: server.host, adapters: registryOf(probe, withoutRevocation) });
+  stage = await openStage({ allow: '127.0.0.1', adapters: registryOf(probe, withoutRevocation) });
   answer(stage, getConnectionUses, () => ({ ...NOTHING, ...uses }));
   answer(stage, releaseConnection, (input) => {
     released.push(input);
@@ -213,6 +213,23 @@ describe('the revocation', () => {
     expect(await onSchedule()).toMatchObject({ disconnected: 1 });
     expect(told).toMatchObject([{ severity: 'warning', kind: 'connection.not-revoked', title: 'A grant at OAuth probe was not revoked', facts: { connectionId: connection }, text: expect.stringContaining('HTTP 503') }]);
     await isGone();
+  });
+
+  it('is not asked for any more for a while at a service that keeps failing, and goes on later', async () => {
+    const failing = await openTokenServer();
+    try {
+      const { id: integration } = await enterIntegration(stage, probe.id, failing.url);
+      const { id: connection } = await connect(stage, integration, newBrowser());
+      failing.bend.revoke = () => json(503, {});
+      await expect(stage.ask(deleteConnection, { workspace: stage.workspace, connection })).resolves.toMatchObject({ state: 'disconnecting' });
+      for (let minutes = 0; minutes < 10; minutes += 1) {
+        stage.clock.advance(HOUR / 60);
+        expect(await onSchedule()).toMatchObject({ waiting: 1, disconnected: 0 });
+      }
+      expect(failing.revocations).toHaveLength(8);
+    } finally {
+      await failing.close();
+    }
   });
 
   it('that the service refuses is final, and is said', async () => {

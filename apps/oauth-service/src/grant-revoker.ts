@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { VaneError } from '@vane/contracts';
 import { Database, type Authorisation } from '@vane/db';
 import { ServiceError, type Revocation, type ServiceHttp } from '@vane/kit';
-import { Clock, createServiceHttp, EgressClient, Logger, type AuthorisedToken } from '@vane/runtime';
+import { Clock, createServiceHttp, EgressClient, Logger, OriginGuard, type AuthorisedToken } from '@vane/runtime';
 import { ClientSecrets } from './client-secrets.js';
 import { ConnectionStore, type ConnectionRow } from './connection-store.js';
 import { isDead } from './grant-health.js';
@@ -34,6 +34,7 @@ export class GrantRevoker {
     private readonly secrets: ClientSecrets,
     private readonly standard: TokenRevocation,
     private readonly egress: EgressClient,
+    private readonly origins: OriginGuard,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -112,12 +113,13 @@ export class GrantRevoker {
     };
   }
 
-  private http({ adapter, hosts }: OAuthParty, authorised: AuthorisedToken): ServiceHttp {
+  private http({ adapter, hosts, clientId }: OAuthParty, authorised: AuthorisedToken): ServiceHttp {
     const token = async (rejected?: number) => {
       if (rejected === undefined) return authorised;
       throw new ServiceError('unauthorised', `${adapter.label} does not accept the credentials that were to revoke the grant.`, { status: 401 });
     };
-    return createServiceHttp({ adapter, hosts, egress: this.egress, clock: this.clock, token });
+    const guard = { origins: this.origins, party: `client ${clientId}` };
+    return createServiceHttp({ adapter, hosts, egress: this.egress, clock: this.clock, token, guard });
   }
 
   /**

@@ -107,7 +107,7 @@ export class OAuthClient {
 
   /** Whose account the token belongs to. @throws VaneError */
   identity(party: OAuthParty, tokens: IssuedTokens): Promise<Identity> {
-    return askIdentity(party, tokens, { egress: this.egress, clock: this.clock });
+    return askIdentity(party, tokens, { egress: this.egress, clock: this.clock, origins: this.origins });
   }
 
   private options(party: OAuthParty): oauth.TokenEndpointRequestOptions {

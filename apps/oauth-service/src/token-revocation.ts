@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ServiceError, type Revocation } from '@vane/kit';
-import { EgressClient, EgressError } from '@vane/runtime';
+import { CallRefused, EgressClient, EgressError, OriginGuard } from '@vane/runtime';
 import * as oauth from 'oauth4webapi';
 import { ClientSecrets } from './client-secrets.js';
 import { clientAuth, endpointUrl, isClientRefused } from './oauth-client.js';
@@ -20,6 +20,7 @@ export class TokenRevocation {
   constructor(
     private readonly egress: EgressClient,
     private readonly secrets: ClientSecrets,
+    private readonly origins: OriginGuard,
   ) {
     this.fetch = egress.fetchWith({ timeoutMs: REQUEST_MS, maxResponseBytes: 100_000 });
   }
@@ -33,16 +34,18 @@ export class TokenRevocation {
     const server = { issuer: url.origin, revocation_endpoint: url.href };
     await this.secrets.use(party.credentials, isUnauthorised, async (secret) => {
       const response = await this.send(party, () =>
-        oauth.revocationRequest(server, { client_id: party.clientId }, clientAuth(party, secret), token, this.options(url, hint)),
+        oauth.revocationRequest(server, { client_id: party.clientId }, clientAuth(party, secret), token, this.options(party, url, hint)),
       );
       await judge(party, response, [token, secret]);
     });
   }
 
-  private options(url: URL, hint: string): oauth.RevocationRequestOptions {
+  private options({ adapter }: OAuthParty, url: URL, hint: string): oauth.RevocationRequestOptions {
     this.egress.checkUrl(url.href);
+    const to = { origin: url.origin, service: adapter.id, label: adapter.label };
+    const guarded: typeof globalThis.fetch = (input, init) => this.origins.call(to, () => this.fetch(input, init));
     // The guard lets plain http pass only to hosts the operator has named.
-    const options = { [oauth.customFetch]: this.fetch, [oauth.allowInsecureRequests]: url.protocol === 'http:', additionalParameters: { token_type_hint: hint } };
+    const options = { [oauth.customFetch]: guarded, [oauth.allowInsecureRequests]: url.protocol === 'http:', additionalParameters: { token_type_hint: hint } };
     return options as oauth.RevocationRequestOptions;
   }
 
@@ -50,6 +53,9 @@ export class TokenRevocation {
     try {
       return await ask();
     } catch (error) {
+      if (error instanceof CallRefused) {
+        throw new ServiceError(error.why === 'limited' ? 'rate_limited' : 'unavailable', error.message, { cause: error, retryAfterMs: error.retryAfterMs, unsent: true });
+      }
       if (!(error instanceof EgressError)) throw error;
       const kind = error.code === 'egress_blocked' ? 'invalid' : 'unavailable';
       throw new ServiceError(kind, `${adapter.label} could not be asked to revoke the grant: ${error.message}`, { cause: error });
