@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import {
-  createChannel, createInvitation, createToken, listNotifications, OPERATIONS, putSecret, type HttpBinding, type Operation,
+  createChannel, createInvitation, createToken, getSync, listNotifications, OPERATIONS, putSecret, startSync, type HttpBinding, type Operation,
 } from '@vane/contracts';
-import { requestFor, type Problem, newSecret } from '@vane/testing';
+import { eventually, requestFor, type Problem, newSecret } from '@vane/testing';
 import { GithubStage } from './github-stage.js';
 import { notify } from './notify.js';
 import { Person } from './person.js';
@@ -18,7 +18,7 @@ export const objectsIn = ({ http }: Route): string[] => [...http.path.matchAll(/
 
 /** One object of every kind that a path can name, by the name of its parameter. */
 export type Objects = Record<
-  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel' | 'user' | 'invitation', string
+  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel' | 'user' | 'invitation' | 'feed' | 'sync', string
 >;
 
 /** A workspace with one object of every kind, made in the ways in which people and services make them. */
@@ -47,10 +47,12 @@ export class Tenant {
     const { id: channel } = await workspace.api.call(createChannel, { workspace: workspace.id, kind: 'webhook', target: `https://${name}.example/` });
     const member = await Person.join({ workspace: workspace.id, role: 'operator', by: workspace.api });
     const { id: invitation } = await workspace.api.call(createInvitation, { workspace: workspace.id, email: `${randomUUID()}@example.com`, role: 'editor' });
+    const { id: sync } = await workspace.api.call(startSync, { workspace: workspace.id, trigger: hook.id });
+    await eventually('the sync to be done', async () => (await workspace.api.call(getSync, { workspace: workspace.id, sync })).state === 'done', { timeoutMs: 30_000 });
     return new Tenant(stage, {
       workspace: workspace.id, token, integration: stage.integration, connection: stage.connection, runnable: stage.script, name: secret,
       trigger: hook.id, subscription: hook.subscription!.id, delivery: delivery!.id, event: run!.eventId, run: run!.id,
-      notification, channel, user: member.id, invitation,
+      notification, channel, user: member.id, invitation, feed: hook.subscription!.feedId, sync,
     });
   }
 
@@ -96,7 +98,7 @@ export class Tenant {
 
 /** Input for the path of a route, out of a tenant's objects. Throws for a kind of object that no tenant has yet. */
 export function pathOf(route: Route, objects: Objects): Record<string, string> {
-  const fixed: Record<string, string> = { service: 'github', triggerType: 'repository', picker: 'events' };
+  const fixed: Record<string, string> = { service: 'github', triggerType: 'repository', picker: 'events', externalId: '1' };
   return Object.fromEntries(
     ['workspace', ...objectsIn(route)].map((name) => {
       const value = name in objects ? objects[name as keyof Objects] : fixed[name];
