@@ -30,7 +30,9 @@ import { Runnables } from './runnables.js';
 import { RetentionController } from './retention/retention.controller.js';
 import { Retention } from './retention/retention.js';
 import { ConnectionFollower } from './sagas/connection-follower.js';
-import { HealthFacts } from './health/health-facts.js';
+import { healthProviders } from './health/health-providers.js';
+import { SubscriptionNotices } from './health/notices.js';
+import { SilenceWatch } from './health/silence.js';
 import { TriggerHealth } from './health/trigger-health.js';
 import { Feeds } from './sagas/feeds.js';
 import { Moves } from './sagas/moves.js';
@@ -76,9 +78,8 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: TriggerViews,
-    inject: [AdapterRegistry, Database, Clock],
-    useFactory: (adapters: AdapterRegistry, database: Database, clock: Clock) =>
-      new TriggerViews(adapters, settings.VANE_PUBLIC_URL, new TriggerHealth(new HealthFacts(database, clock))),
+    inject: [AdapterRegistry, TriggerHealth],
+    useFactory: (adapters: AdapterRegistry, health: TriggerHealth) => new TriggerViews(adapters, settings.VANE_PUBLIC_URL, health),
   },
   {
     provide: TriggerPlans,
@@ -140,11 +141,13 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: WorkDesk,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork],
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, SubscriptionNotices, SilenceWatch],
     useFactory: (
       database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, renewal: Renewal, puller: Puller, checks: CheckWork,
-    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks]),
+      notices: SubscriptionNotices, silence: SilenceWatch,
+    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks, notices, silence]),
   },
+  ...healthProviders(settings),
   ...pullProviders(settings),
   {
     provide: ConnectionRelease,

@@ -9,6 +9,8 @@ export const settingsShape = {
   ...adapterSettings,
   /** Where services reach webhook-ingress. */
   VANE_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
+  /** Where browsers reach the gateway, for links in notifications; left out, they have none. */
+  VANE_API_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).transform((url) => url.replace(/\/+$/, '')).optional(),
   ...keyRingSettings('VANE_KEYS_HOOKS'),
   ...keyRingSettings('VANE_KEYS_DATA_PUBLIC'),
   VANE_INGRESS_KEY_SECRET: z.string().min(1),

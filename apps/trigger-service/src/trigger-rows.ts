@@ -22,8 +22,8 @@ export class TriggerRows {
     await this.holdRunnable(tx, input.workspace, input.runnableId);
     await tx.query(
       `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, connection_id, config, want, runnable_id, status, version, created_at, updated_at, creation_key,
-         resync, on_drift, expect_every_seconds)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13, $14, $15, $16)`,
+         resync, on_drift, expect_every_seconds, silence_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13, $14, $15, $16, CASE WHEN $11 = 'enabled' THEN $12::timestamptz END)`,
       [
         row.id, input.workspace, row.feedId, input.name, input.service, input.type, row.connectionId, JSON.stringify(row.planned.config),
         JSON.stringify(row.planned.plan.want), input.runnableId, input.paused ? 'paused' : 'enabled', this.clock.now(), row.creationKey,
@@ -41,7 +41,7 @@ export class TriggerRows {
          status = CASE WHEN $9 THEN 'enabled' ELSE status END,
          status_code = CASE WHEN $9 THEN NULL ELSE status_code END, status_message = CASE WHEN $9 THEN NULL ELSE status_message END,
          feed_id = CASE WHEN $10 THEN $11 ELSE feed_id END, connection_id = CASE WHEN $10 THEN $12 ELSE connection_id END,
-         resync = $14, on_drift = $15, expect_every_seconds = $16,
+         resync = $14, on_drift = $15, expect_every_seconds = $16, silence_at = CASE WHEN $9 OR status = 'enabled' THEN $7::timestamptz END, silence_asked_at = NULL,
          old_feed_id = CASE WHEN $10 THEN $13 ELSE old_feed_id END, old_feed_until = CASE WHEN $10 THEN NULL ELSE old_feed_until END
        WHERE id = $1 AND workspace_id = $2 AND version = $8`,
       [

@@ -109,7 +109,8 @@ export class Triggers {
       await this.rows.delete(tx, input.workspace, before.id);
       if (before.oldFeedId !== null) await this.feeds.recompute(tx, before.oldFeedId, type);
       const { subscription: left } = await this.feeds.recompute(tx, before.feedId, type);
-      return left?.status === 'removing' && input.force ? this.feeds.giveUp(tx, left) : left;
+      if (left?.status !== 'removing' || !input.force) return left;
+      return this.feeds.giveUpAll(tx, left);
     });
     if (subscription) await this.settleWithin(subscription, call);
     return { ok: true, subscription: subscription ? await this.subscriptionView(input.workspace, subscription.id) : null };
@@ -154,7 +155,10 @@ export class Triggers {
       await this.database.forWorkspace(workspace).trigger.updateMany({
         // A runnable that is deleted at this moment disables the trigger, and that stands.
         where: status === 'enabled' ? { id, runnableId: { not: null } } : { id },
-        data: { status, statusCode: null, statusMessage: null, updatedAt: this.clock.now(), version: { increment: 1 } },
+        data: {
+          status, statusCode: null, statusMessage: null, updatedAt: this.clock.now(), version: { increment: 1 },
+          silenceAt: status === 'enabled' ? this.clock.now() : null, silenceAskedAt: null, silentSince: null,
+        },
       });
     }
     return this.find(workspace, id);
@@ -222,7 +226,7 @@ export class Triggers {
     if (left.status === 'removing' && nothingThere) {
       return applyChange(tx, left, { status: 'removed', nextAttemptAt: null, reason }, this.clock);
     }
-    if (left.applied !== null && left.status !== 'removing' && sameJson(left.applied, left.want)) {
+    if (left.applied !== null && left.status !== 'removing' && left.status !== 'renewing' && sameJson(left.applied, left.want)) {
       const nextAttemptAt = left.applied_secret === left.secret_version ? null : this.clock.now();
       return applyChange(tx, left, { status: 'active', reason: null, attempts: 0, nextAttemptAt }, this.clock);
     }

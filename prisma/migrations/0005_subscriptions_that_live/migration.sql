@@ -26,6 +26,7 @@ ADD COLUMN     "resync" TEXT NOT NULL DEFAULT 'from_now',
 ADD COLUMN     "silence_asked_at" TIMESTAMPTZ(3),
 ADD COLUMN     "silence_at" TIMESTAMPTZ(3),
 ADD COLUMN     "silent_since" TIMESTAMPTZ(3);
+UPDATE "trigger" SET "silence_at" = "updated_at" WHERE "status" = 'enabled';
 ALTER TABLE "trigger" ALTER COLUMN "on_drift" DROP DEFAULT, ALTER COLUMN "resync" DROP DEFAULT;
 
 -- CreateTable
