@@ -50,6 +50,14 @@ describe('how an adapter talks to its service', () => {
     expect(seen).toEqual({ url: '/thing?page=2', authorization: 'Bearer tok', body: '{"b":"ü"}' });
   });
 
+  it('hands on the digits of integers that are too long for a number', async () => {
+    const body = String.raw`{"id":9007199254740993,"list":[-12345678901234567890],"text":"a \" 9007199254740993","small":9007199254740991,"pi":3.14159265358979323846}`;
+    const { json } = await (await service((_request, response) => response.end(body))).request(get);
+    expect(json).toEqual({
+      id: '9007199254740993', list: ['-12345678901234567890'], text: 'a " 9007199254740993', small: 9007199254740991, pi: Math.PI,
+    });
+  });
+
   it('slows down where the adapter reads a limit out of the answer', async () => {
     const answers = ['{"reason":"tooFast","message":"Slower"}', '{"reason":"never"}', 'not JSON'];
     const http = await service((_request, response) => response.writeHead(403).end(answers.shift()));

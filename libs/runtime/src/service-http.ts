@@ -125,10 +125,18 @@ const NOT_JSON = Symbol('not json');
 function parse(body: Buffer): unknown {
   if (body.length === 0) return undefined;
   try {
-    return JSON.parse(body.toString('utf8'));
+    return JSON.parse(keepingLongIntegers(body.toString('utf8')));
   } catch {
     return NOT_JSON;
   }
+}
+
+/** A JavaScript number would round them, and an id that is rounded is another id. */
+function keepingLongIntegers(text: string): string {
+  if (!/\d{16}/.test(text)) return text;
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+    /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token,
+  );
 }
 
 function kindOf(response: EgressResponse): ServiceErrorKind {

@@ -47,7 +47,10 @@ export type ServiceRequest = {
 export type ServiceResponse = {
   status: number;
   headers: Record<string, string>;
-  /** Parsed JSON, or undefined for an empty body. A 2xx that is not JSON is a `garbage` ServiceError. */
+  /**
+   * Parsed JSON, or undefined for an empty body. An integer that is too long for a number is the string of its digits. A 2xx
+   * that is not JSON is a `garbage` ServiceError.
+   */
   json: unknown;
 };
 
