@@ -64,7 +64,12 @@ export type DeliveryLog = {
  * How to see, at any moment, that what the service sends arrives: `message`: it sends one that starts nothing when asked;
  * `renewal`: a new object begins with one; `event`: something harmless is done whose event is recognised and starts nothing.
  */
-export type Canary<Want extends JsonObject = JsonObject> =
+export type Canary<Want extends JsonObject = JsonObject> = CanaryWay<Want> & {
+  /** How long what comes of it may be on its way, in milliseconds; left out: two minutes. */
+  arrivesWithinMs?: number;
+};
+
+type CanaryWay<Want extends JsonObject> =
   | { by: 'message'; send(http: ServiceHttp, ref: RemoteRef): Promise<void> }
   | { by: 'renewal' }
   | {

@@ -14,6 +14,9 @@ export function hasNextPage(answer: ServiceResponse, items: number, size: number
   return link === undefined ? items >= size : /rel="next"/.test(link);
 }
 
+export const hooksOf = (resource: string): string => `/repos/${resource}/hooks`;
+export const hookPath = (resource: string, externalId: string): string => `${hooksOf(resource)}/${encodeURIComponent(externalId)}`;
+
 export const user = z.object({ id: z.union([z.int(), z.string()]), login: z.string() });
 
 export const hook = z.object({

@@ -1,14 +1,14 @@
 import { ServiceError, type RegisterInput, type VisibleRemote, type RemoteSubscription, type ServiceHttp, type ServiceRequest } from '@vane/kit';
 import { z } from 'zod';
-import { errorMessage, hasNextPage, hook, readAs, request } from './answers.js';
+import { errorMessage, hasNextPage, hook, hookPath, hooksOf, readAs, request } from './answers.js';
 import { canonicalEvents, type Want } from './config.js';
+import { deliveryLog } from './delivery-log.js';
+import { preflight } from './preflight.js';
 
 const PAGE_SIZE = 100;
 /** A repository has at most 20 hooks of each event, so this is never reached by a server that counts its pages right. */
 const MOST_PAGES = 50;
 
-const hooksOf = (resource: string): string => `/repos/${resource}/hooks`;
-const hookPath = (resource: string, externalId: string): string => `${hooksOf(resource)}/${encodeURIComponent(externalId)}`;
 
 /** Webhooks of a repository: https://docs.github.com/en/rest/repos/webhooks */
 export const remote: VisibleRemote<Want> = {
@@ -55,6 +55,16 @@ export const remote: VisibleRemote<Want> = {
   },
 
   canReplaceSecret: true,
+  callbackRules: { publicOnly: true, docsUrl: 'https://docs.github.com/en/webhooks/about-webhooks' },
+  preflight: (http, { resource, want }) => preflight(() => remote.list(http, resource), resource, want),
+  deliveryLog,
+  canary: {
+    by: 'message',
+    // https://docs.github.com/en/rest/repos/webhooks#ping-a-repository-webhook
+    async send(http, { resource, externalId }) {
+      await request(http, { method: 'POST', path: `${hookPath(resource, externalId)}/pings` });
+    },
+  },
 };
 
 function bodyOf({ want, callbackUrl, secret }: RegisterInput<Want>): object {

@@ -98,8 +98,14 @@ function updateConfig(call: Call, hook: Hook): Answer {
   return json(200, configView(config));
 }
 
+/** What the log of a hook still has, the oldest first. */
+function logOf({ state }: Call, hook: Hook): State['deliveries'] {
+  const oldest = nowOf(state).getTime() - state.settings.deliveriesKeptMs;
+  return state.deliveries.filter((delivery) => delivery.hookId === hook.id && Date.parse(delivery.deliveredAt) >= oldest);
+}
+
 function listDeliveries(call: Call, hook: Hook): Answer {
-  const all = call.state.deliveries.filter((delivery) => delivery.hookId === hook.id).reverse();
+  const all = logOf(call, hook).reverse();
   const size = Math.min(100, Math.max(1, Number(call.request.query.get('per_page')) || 30));
   const cursor = call.request.query.get('cursor');
   const start = cursor === null ? 0 : all.findIndex((delivery) => `v1_${delivery.id}` === cursor);
@@ -110,7 +116,7 @@ function listDeliveries(call: Call, hook: Hook): Answer {
 }
 
 function deliveryRoute(call: Call, hook: Hook, id: string, attempt: boolean): Answer | null {
-  const delivery = call.state.deliveries.find((candidate) => candidate.hookId === hook.id && String(candidate.id) === id);
+  const delivery = logOf(call, hook).find((candidate) => String(candidate.id) === id);
   if (!delivery) return notFound();
   if (!attempt) return call.request.method === 'GET' ? json(200, deliveryView(delivery, call.repo, true)) : null;
   if (call.request.method !== 'POST') return null;

@@ -87,6 +87,8 @@ export type Settings = {
   rateLimitRemaining: number | null;
   /** How long a delivery may take. */
   deliveryTimeoutMs: number;
+  /** How long the log of deliveries reaches back. */
+  deliveriesKeptMs: number;
 };
 
 export type Counters = { tokenRequests: number; codeExchanges: number; refreshes: number; tokenErrors: number };
@@ -138,6 +140,7 @@ export function initialState(options: GithubFakeOptions): State {
       refuseLocalhost: false,
       rateLimitRemaining: null,
       deliveryTimeoutMs: 10_000,
+      deliveriesKeptMs: 3 * 24 * 3600_000,
       ...options.settings,
     },
     apps: [{ clientId: 'fake-github-client', clientSecret: 'fake-github-secret', callbackUrl: null, ...options.app }],
