@@ -3,13 +3,16 @@ const TRASH = 'OCA\\Files_Trashbin\\Events\\';
 const CALENDAR = 'OCP\\Calendar\\Events\\';
 const TAGS = 'OCP\\SystemTag\\';
 
+export const FILE_CREATED = `${FILES}NodeCreatedEvent`;
+export const FILE_WRITTEN = `${FILES}NodeWrittenEvent`;
+
 /**
  * Event classes that fire and the versions that have them. Nextcloud has no API that lists them: these are those of
  * https://docs.nextcloud.com/server/latest/admin_manual/webhook_listeners/index.html, in the namespaces they really have.
  */
 export const eventClasses: Record<string, { label: string; description?: string }> = {
-  [`${FILES}NodeCreatedEvent`]: { label: 'File or folder created', description: 'A new file also sends "written"' },
-  [`${FILES}NodeWrittenEvent`]: { label: 'File written', description: 'New files and overwritten ones' },
+  [FILE_CREATED]: { label: 'File or folder created', description: 'A new file also sends "written"' },
+  [FILE_WRITTEN]: { label: 'File written', description: 'New files and overwritten ones' },
   [`${FILES}NodeDeletedEvent`]: { label: 'File or folder deleted', description: 'Without its id' },
   [`${FILES}NodeRenamedEvent`]: { label: 'File or folder renamed or moved', description: 'event.source and event.target' },
   [`${FILES}NodeCopiedEvent`]: { label: 'File or folder copied', description: 'event.source and event.target' },

@@ -1,8 +1,10 @@
 import { ServiceError, type Json, type RegisterInput, type VisibleRemote, type RemoteSubscription } from '@vane/kit';
 import { z } from 'zod';
+import { canary } from './canary.js';
 import { canonical, type Want } from './config.js';
 import { namesake } from './event-classes.js';
 import { call, readAs, UNKNOWN_ROUTE, type OcsAnswer } from './ocs.js';
+import { preflight } from './preflight.js';
 import { SECRET_HEADER } from './webhook.js';
 
 const HOOKS = '/ocs/v2.php/apps/webhook_listeners/api/v1/webhooks';
@@ -52,6 +54,8 @@ export const remote: VisibleRemote<Want> = {
   },
 
   canReplaceSecret: true,
+  preflight: (http, { resource }) => preflight(() => remote.list(http, resource)),
+  canary,
 };
 
 /** An update replaces everything, so both kinds of write send everything, the secret included. */

@@ -3,6 +3,7 @@ import { emit, writeFile } from './deliveries.js';
 import type { Sender } from './deliveries.js';
 import { createFaults } from './faults.js';
 import type { Fault, Faults } from './faults.js';
+import { filesRoute } from './files.js';
 import { listen } from './listener.js';
 import { authorize, clientsRoute, deleteAppPassword, issueGrant, loginFlow, token } from './oauth.js';
 import { authenticate, capabilities, identity, ocs, statusPage, unauthorised, unknownRoute } from './ocs.js';
@@ -39,7 +40,8 @@ export type NextcloudFake = {
   close(): Promise<void>;
 };
 
-function route(state: State, request: Request): Answer {
+function route(sender: Sender, request: Request): Answer {
+  const { state } = sender;
   const { method, path } = request;
   if (path === '/status.php') return statusPage();
   if (path === '/apps/oauth2/authorize' && method === 'GET') return authorize(state, request);
@@ -55,6 +57,8 @@ function route(state: State, request: Request): Answer {
     if (!caller.admin) return json(403, { message: 'Logged in account must be an admin' });
     return clientsRoute(state, request) ?? html(404, '<html><title>Page not found</title></html>');
   }
+  const file = filesRoute(sender, request, caller);
+  if (file) return file;
   return webhooksRoute(state, request, caller) ?? (path.startsWith('/ocs/') ? unknownRoute(request) : html(404, '<html><title>Page not found</title></html>'));
 }
 
@@ -90,7 +94,7 @@ export async function startNextcloudFake(options: NextcloudFakeOptions = {}): Pr
       journal: () => state.requests,
       now: () => nowOf(state),
       prefix: '/index.php',
-      route: (request) => route(state, request),
+      route: (request) => route(sender, request),
       control: (request) => controlRoute({ ...sender, reset }, request),
       statusAnswer,
       early: async (fault, request) => {

@@ -91,6 +91,8 @@ export type State = {
   /** For each user, the events known to have hooks and until when. */
   eventCache: Map<string, { events: Set<string>; until: number }>;
   eventClasses: Set<string>;
+  /** Ids of the files that were put here, by path. */
+  files: Map<string, number>;
   deliveries: Delivery[];
   requests: RequestRecord[];
   counters: Counters;
@@ -160,6 +162,7 @@ export function initialState(options: NextcloudFakeOptions): State {
     loginFlows: new Map(),
     eventCache: new Map(),
     eventClasses: new Set([...eventClasses33, ...(options.eventClasses ?? [])]),
+    files: new Map(),
     deliveries: [],
     requests: [],
     counters: { tokenRequests: 0, codeExchanges: 0, refreshes: 0, reusedRefreshTokens: 0, tokenErrors: 0, throttled: 0 },
