@@ -2,18 +2,22 @@ import { describe, it } from '@jest/globals';
 import type { Adapter } from '../adapter.js';
 import { configCases } from './config-cases.js';
 import { payloadCases } from './payload-cases.js';
+import { pullCases } from './pull-cases.js';
 import { remoteCases } from './remote-cases.js';
 import { revocationCases } from './revocation-cases.js';
 import { signatureCases } from './signature-cases.js';
 import { prepare, type Case, type Subject } from './subject.js';
 
 export { readFixtures } from './read-fixtures.js';
-export type { Case, Fixture, RemoteRig, RevocationRig, Subject } from './subject.js';
+export { CONFORMANCE_NOW, type Case, type Fixture, type PullRig, type RemoteRig, type RevocationRig, type Subject } from './subject.js';
 
 /** Every promise one trigger type of an adapter must keep, as cases that any test runner can run. */
 export function conformanceCases(adapter: Adapter, subject: Subject): Case[] {
   const prepared = prepare(adapter, subject);
-  return [...configCases(prepared), ...signatureCases(prepared), ...payloadCases(prepared), ...remoteCases(prepared), ...revocationCases(prepared)];
+  return [
+    ...configCases(prepared), ...signatureCases(prepared), ...payloadCases(prepared), ...remoteCases(prepared), ...pullCases(prepared),
+    ...revocationCases(prepared),
+  ];
 }
 
 /**

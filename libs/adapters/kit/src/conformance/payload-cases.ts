@@ -7,7 +7,12 @@ import type { Case, Fixture, Prepared } from './subject.js';
 
 /** What becomes of the fixtures. */
 export function payloadCases(prepared: Prepared): Case[] {
-  return [fixturesCase(prepared), identityCase(prepared), garbageCase(prepared), pingCase(prepared), ...redactionCases(prepared)];
+  return [...eventCases(prepared), pingCase(prepared), ...redactionCases(prepared)];
+}
+
+function eventCases(prepared: Prepared): Case[] {
+  if (prepared.type.webhook.normalise) return [fixturesCase(prepared), identityCase(prepared), garbageCase(prepared)];
+  return [{ name: 'fixtures become events', omitted: 'a message only says that there is something to fetch', run: () => undefined }];
 }
 
 const isPing = ({ ping }: Fixture): boolean => ping === true;

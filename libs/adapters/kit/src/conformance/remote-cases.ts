@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import type { RegisterInput, VisibleRemote } from '../remote.js';
+import type { RegisterInput, RemoteApi, VisibleRemote } from '../remote.js';
 import { ServiceError } from '../service-http.js';
-import type { Case, Prepared, RemoteRig } from './subject.js';
+import { opaqueCases } from './opaque-cases.js';
+import { tells, type Case, type Prepared, type RemoteRig, type Tried as TriedAt } from './subject.js';
 
 const CALLBACK = 'https://vane.example/hooks/conformance';
 
@@ -11,10 +12,15 @@ export function remoteCases(prepared: Prepared): Case[] {
   const rig = prepared.subject.remote;
   const name = 'subscriptions at the service';
   if (!remote) return [{ name, omitted: 'a person enters URL and secret at the sender', run: () => undefined }];
-  if (!remote.list) return [{ name, omitted: 'the service shows nothing of what it holds', run: () => undefined }];
   if (!rig) return [{ name, run: () => assert.fail('Give `remote`: a stand-in of the service to register at.') }];
   const input: RegisterInput = { id: 'sub_conformance', resource: prepared.resource, want: prepared.want, callbackUrl: CALLBACK, secret: prepared.secret(1), now: prepared.now };
-  const tried = (sentence: string, run: (bench: Bench) => Promise<void>): Case => ({
+  if (!remote.list) return opaqueCases(triedAt(remote, rig, input));
+  const tried = triedAt(remote, rig, input);
+  return [...registerCases(tried), ...lifeCases(tried, remote, prepared.secret(2)), ...secrecyCases(tried)];
+}
+
+function triedAt<Remote extends RemoteApi>(remote: Remote, rig: () => Promise<RemoteRig>, input: RegisterInput): TriedAt<Remote> {
+  return (sentence, run) => ({
     name: sentence,
     run: async () => {
       const started = await rig();
@@ -25,11 +31,10 @@ export function remoteCases(prepared: Prepared): Case[] {
       }
     },
   });
-  return [...registerCases(tried), ...lifeCases(tried, remote, prepared.secret(2)), ...secrecyCases(tried)];
 }
 
 type Bench = { remote: VisibleRemote; rig: RemoteRig; input: RegisterInput };
-type Tried = (sentence: string, run: (bench: Bench) => Promise<void>) => Case;
+type Tried = TriedAt<VisibleRemote>;
 
 /** As the engine does: what carries our URL is adopted, and only when nothing does we register. */
 async function ensure({ remote, rig, input }: Bench): Promise<string> {
@@ -122,8 +127,4 @@ function secrecyCases(tried: Tried): Case[] {
       }
     }),
   ];
-}
-
-function tells(error: ServiceError, secret: string): boolean {
-  return `${error.message} ${JSON.stringify(error.details)} ${String(error.details.cause)}`.includes(secret);
 }

@@ -4,9 +4,10 @@ import type { Adapter, RevocationWays, StoredRequest, TriggerType } from '../ada
 import type { JsonObject } from '../json.js';
 import type { NormalisedEvent } from '../pull.js';
 import { redact } from '../redact.js';
+import type { RegisterInput, RemoteApi } from '../remote.js';
 import type { RawRequest } from '../request.js';
 import type { VerificationScheme } from '../scheme.js';
-import type { ServiceHttp } from '../service-http.js';
+import type { ServiceError, ServiceHttp } from '../service-http.js';
 import { newSecretOf, schemeOf, storedHeaders } from '../webhook.js';
 
 /** A delivery as the service sends it, without what `sign` adds. */
@@ -20,14 +21,28 @@ export type Fixture = {
   ping?: boolean;
 };
 
-/** A stand-in of the service that the remote calls of the adapter are tried on. */
+/** A stand-in of the service that the remote calls of the adapter are tried on. Where its clock matters it is at `CONFORMANCE_NOW`. */
 export type RemoteRig = {
   http: ServiceHttp;
   /** What the stand-in holds, read beside its public API. */
   state: {
     count(): number | Promise<number>;
     secretOf(externalId: string): string | undefined | Promise<string | undefined>;
+    /** When it ends by itself (ISO 8601); left out where nothing does. */
+    endOf?(externalId: string): string | undefined | Promise<string | undefined>;
   };
+  /** Makes the next call fail with this status. */
+  failNext(status: number): void | Promise<void>;
+  close(): Promise<void>;
+};
+
+/** A stand-in of the service that events are fetched from. */
+export type PullRig = {
+  http: ServiceHttp;
+  /** Changes an object of the resource, each time to another state, or adds one. */
+  change(): void | Promise<void>;
+  /** Makes every cursor stale that was given so far; left out where none gets stale. */
+  makeStale?(): void | Promise<void>;
   /** Makes the next call fail with this status. */
   failNext(status: number): void | Promise<void>;
   close(): Promise<void>;
@@ -51,11 +66,23 @@ export type Subject = {
   /** The headers the service adds to prove itself, written without this kit's own engine; left out where nothing is verified. */
   sign?(body: Uint8Array, secret: string, now: Date, fixture: Fixture): Record<string, string>;
   remote?(): Promise<RemoteRig>;
+  pull?(): Promise<PullRig>;
   revocation?(): Promise<RevocationRig>;
 };
 
 /** One promise of an adapter. `omitted` says why it does not apply. */
 export type Case = { name: string; omitted?: string; run(): void | Promise<void> };
+
+/** A case at a stand-in of the service that is started for it and closed after it. */
+export type Tried<Remote extends RemoteApi> = (sentence: string, run: (bench: { remote: Remote; rig: RemoteRig; input: RegisterInput }) => Promise<void>) => Case;
+
+/** Whether an error gives a secret away. */
+export function tells(error: ServiceError, secret: string): boolean {
+  return `${error.message} ${JSON.stringify(error.details)} ${String(error.details.cause)}`.includes(secret);
+}
+
+/** The moment at which the suite is run. */
+export const CONFORMANCE_NOW = '2025-11-23T10:00:00.000Z';
 
 export type Prepared = {
   adapter: Adapter;
@@ -86,7 +113,7 @@ export function prepare(adapter: Adapter, subject: Subject): Prepared {
   assert.ok(result.success, `The config given to the conformance suite is refused: ${result.error?.message}`);
   const parsed = result.data;
   const { resource, want } = type.plan(parsed);
-  const now = new Date('2025-11-23T10:00:00.000Z');
+  const now = new Date(CONFORMANCE_NOW);
   return {
     adapter, subject, type, parsed, resource, want, now,
     scheme: schemeOf(type, want),
