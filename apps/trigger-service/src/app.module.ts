@@ -124,9 +124,10 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: SecretRotation,
-    inject: [Database, Feeds, Vault, AdapterRegistry, Bus, Clock, Logger],
-    useFactory: (database: Database, feeds: Feeds, vault: Vault, adapters: AdapterRegistry, bus: Bus, clock: Clock, logger: Logger) =>
-      new SecretRotation(database, feeds, vault, adapters, bus, clock, logger),
+    inject: [Database, Feeds, Replacements, Vault, AdapterRegistry, Bus, Clock, Logger],
+    useFactory: (
+      database: Database, feeds: Feeds, replacements: Replacements, vault: Vault, adapters: AdapterRegistry, bus: Bus, clock: Clock, logger: Logger,
+    ) => new SecretRotation(database, feeds, replacements, vault, adapters, bus, clock, logger),
   },
   {
     provide: Moves,

@@ -10,9 +10,12 @@ const isoOrNull = (date: Date | null) => date?.toISOString() ?? null;
 
 const HISTORY_LINES = 50;
 
-/** What a trigger is read with: its feed's newest subscription and that one's history. */
+/** The one that works comes before one that is to take its place, else the newest is first. */
+const WORKING_FIRST = [{ replacesId: { sort: 'asc', nulls: 'first' } }, { id: 'desc' }] as const;
+
+/** What a trigger is read with: the subscription of its feed that works, or is to, and that one's history. */
 export const withSubscription = {
-  feed: { include: { pull: true, subscriptions: { orderBy: { id: 'desc' }, take: 1, include: historyOf() } } },
+  feed: { include: { pull: true, subscriptions: { orderBy: [...WORKING_FIRST], take: 1, include: historyOf() } } },
 } as const satisfies Prisma.TriggerInclude;
 
 export function historyOf() {

@@ -18,7 +18,7 @@ const STOP = `
        SET status = 'auth_required', status_since = $1, reason_code = 'unauthorised', reason_message = c.reason, next_attempt_at = $5, version = s.version + 1
       FROM connection c
      WHERE c.status = 'auth_required' AND s.workspace_id = c.workspace_id AND s.connection_id = c.id
-       AND s.status IN ('pending', 'active', 'degraded', 'missing') AND ${CONCERNED}
+       AND s.status IN ('pending', 'active', 'renewing', 'degraded', 'missing') AND ${CONCERNED}
     RETURNING s.workspace_id, s.id, s.status, s.reason_code, s.reason_message
   )${WITH_HISTORY}`;
 

@@ -80,6 +80,15 @@ export class Feeds {
     return applyChange(tx, row, { status: 'removed', reason, nextAttemptAt: null }, this.clock);
   }
 
+  /** The same for every removal that is owed of its feed: one that was being renewed has left two. */
+  async giveUpAll(tx: PoolClient, row: SubscriptionRow): Promise<SubscriptionRow> {
+    const { rows } = await tx.query<SubscriptionRow>(`SELECT * FROM subscription WHERE feed_id = $1 AND status = 'removing' AND id <> $2 ORDER BY id FOR UPDATE`, [
+      row.feed_id, row.id,
+    ]);
+    for (const other of rows) await this.giveUp(tx, other);
+    return this.giveUp(tx, row);
+  }
+
   /** The subscriptions of a feed that are not on their way out: the one to come before the one it replaces. */
   private async live(tx: PoolClient, feedId: string): Promise<SubscriptionRow[]> {
     const { rows } = await tx.query<SubscriptionRow>(

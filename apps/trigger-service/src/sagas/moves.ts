@@ -92,4 +92,4 @@ export class Moves {
 
 /** A trigger on the move whose new subscription does all that is wanted of it. */
 const READY = `old_feed_id IS NOT NULL AND old_feed_until IS NULL AND EXISTS (
-  SELECT 1 FROM subscription s WHERE s.feed_id = trigger.feed_id AND s.status = 'active' AND s.applied = s.want)`;
+  SELECT 1 FROM subscription s WHERE s.feed_id = trigger.feed_id AND s.status IN ('active', 'renewing') AND s.applied = s.want)`;

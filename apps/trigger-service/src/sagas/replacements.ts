@@ -31,14 +31,17 @@ export class Replacements {
     await this.feeds.prepare(row.workspace_id);
     return this.database.transaction(async (tx) => {
       const current = await this.lock(tx, row, owner);
-      if (!current || isLeaving(current)) return null;
-      const there = await this.feeds.replacementOf(tx, current);
-      const made = there ? null : await this.feeds.insertReplacement(tx, current, type);
-      const state = this.stateOf(current, there);
-      if (state.status === 'missing') await this.pulls.gap(tx, current.feed_id, current.expires_at!);
-      const changed = await applyChange(tx, current, { ...state, attempts: 0, nextAttemptAt: null }, this.clock);
-      return { row: changed, made };
+      return current && !isLeaving(current) ? this.beginLocked(tx, current, type) : null;
     });
+  }
+
+  /** The same for a row that is locked, with its feed, and not on its way out: nothing is asked of the service. */
+  async beginLocked(tx: PoolClient, row: SubscriptionRow, type: TriggerType): Promise<{ row: SubscriptionRow; made: SubscriptionRow | null }> {
+    const there = await this.feeds.replacementOf(tx, row);
+    const made = there ? null : await this.feeds.insertReplacement(tx, row, type);
+    const state = this.stateOf(row, there);
+    if (state.status === 'missing') await this.pulls.gap(tx, row.feed_id, row.expires_at!);
+    return { row: await applyChange(tx, row, { ...state, attempts: 0, nextAttemptAt: null }, this.clock), made };
   }
 
   /** What follows from the time that a subscription has left whose replacement is not there yet; null: one that is made now. */

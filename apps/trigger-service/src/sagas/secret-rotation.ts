@@ -6,6 +6,8 @@ import { newSecretOf, type TriggerType } from '@vane/kit';
 import type { Bus, Clock, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { triesAfresh, type Feeds } from './feeds.js';
+import { isOpaque } from './opaque-steps.js';
+import type { Replacements } from './replacements.js';
 import { applyChange, type SubscriptionRow } from './subscription-rows.js';
 
 export type Rotated = {
@@ -23,6 +25,7 @@ export class SecretRotation {
   constructor(
     private readonly database: Database,
     private readonly feeds: Feeds,
+    private readonly replacements: Replacements,
     private readonly vault: Vault,
     private readonly adapters: AdapterRegistry,
     private readonly bus: Bus,
@@ -34,16 +37,31 @@ export class SecretRotation {
   async begin(input: InputOf<typeof rotateSubscriptionSecret>): Promise<Rotated> {
     await this.feeds.prepare(input.workspace);
     const rotated = await this.database.transaction(async (tx) => {
-      const row = await this.feeds.lockSubscription(tx, input.workspace, input.subscription);
-      if (!row) throw new VaneError('not_found', `There is no subscription ${input.subscription} in this workspace.`);
+      const row = await this.locked(tx, input.workspace, input.subscription);
       this.refuseUnready(row, input.overlap);
       const type = this.rotatable(row, input.secret);
+      if (type.remote && isOpaque(type.remote)) return { subscription: await this.replaced(tx, row, type), secret: null };
       const secret = input.secret ?? newSecretOf(type, row.want, randomBytes);
       const [current] = await this.feeds.secrets(row);
       return { subscription: await this.write(tx, row, [secret, current!], type.remote !== undefined, input.overlap), secret: type.remote ? null : secret };
     });
     this.tell(rotated.subscription);
     return rotated;
+  }
+
+  private async locked(tx: PoolClient, workspace: string, id: string): Promise<SubscriptionRow> {
+    const { rows } = await tx.query<{ feed_id: string }>('SELECT feed_id FROM subscription WHERE id = $1 AND workspace_id = $2', [id, workspace]);
+    if (rows[0]) await this.feeds.lockById(tx, rows[0].feed_id);
+    const row = rows[0] && (await this.feeds.lockSubscription(tx, workspace, id));
+    if (!row) throw new VaneError('not_found', `There is no subscription ${id} in this workspace.`);
+    return row;
+  }
+
+  /** Where nothing that is registered can be changed, a new object gets the new secret; the old ends with the old one. */
+  private async replaced(tx: PoolClient, row: SubscriptionRow, type: TriggerType): Promise<SubscriptionRow> {
+    const { made } = await this.replacements.beginLocked(tx, row, type);
+    if (!made) throw new VaneError('conflict', 'This subscription is being replaced at this moment, and the new one has a new secret. Wait until it is active.');
+    return made;
   }
 
   /** Forgets secrets whose time is over, in no order: one that fails is logged and holds up no other. Ingress does not accept them any more: being late does no harm. */
@@ -94,7 +112,7 @@ export class SecretRotation {
     const type = adapter?.triggerTypes[row.trigger_type];
     if (!adapter || !type) throw new VaneError('conflict', `No adapter for ${row.service}/${row.trigger_type} is installed, so the service cannot be told.`);
     if (type.remote && given !== undefined) throw refused('secret', `Vane chooses the secret for ${adapter.label} itself; leave it out.`);
-    if (type.remote && !type.remote.canReplaceSecret) {
+    if (type.remote && !isOpaque(type.remote) && !type.remote.canReplaceSecret) {
       throw refused('subscription', `${adapter.label} cannot change the secret of what is registered. Delete the triggers of this subscription and create them anew.`);
     }
     if (newSecretOf(type, row.want, randomBytes) === '') throw refused('subscription', 'This subscription verifies nothing, so it has no secret.');

@@ -160,7 +160,7 @@ export class Settler {
   }
 
   private applied(row: SubscriptionRow): Change {
-    return { status: 'active', applied: row.want, publicUrl: this.settings.publicUrl };
+    return { status: 'active', applied: row.want, publicUrl: this.settings.publicUrl, drift: null, driftKept: null };
   }
 
   private changeOf(row: SubscriptionRow, change: Change): (current: SubscriptionRow) => Change {
@@ -261,6 +261,8 @@ export function isSettled(row: SubscriptionRow): boolean {
 function statusAfter(row: SubscriptionRow, error: ServiceError): SubscriptionRow['status'] {
   if (row.status === 'removing') return 'removing';
   if (error.kind === 'unauthorised') return 'auth_required';
+  // What was found to be so at the service is so until it has changed.
+  if (row.status === 'missing' || row.status === 'disabled') return row.status;
   // The one that it replaces does the work, and tells people when that is in danger.
   if (row.replaces_id !== null) return 'pending';
   if (error.transient) return row.external_id === null ? 'pending' : 'degraded';
