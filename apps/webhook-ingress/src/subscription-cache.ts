@@ -1,7 +1,7 @@
 import { subscriptionChanged } from '@vane/contracts';
 import type { AdapterRegistry } from '@vane/adapters';
 import type { Database, Vault } from '@vane/db';
-import { compileVerifier, schemeOf, storedHeaderNamesOf, type JsonObject, type TriggerType, type VerificationScheme, type Verifier } from '@vane/kit';
+import { boundVerifier, compileVerifier, schemeOf, storedHeaderNamesOf, type JsonObject, type TriggerType, type VerificationScheme, type Verifier } from '@vane/kit';
 import type { Bus, Clock } from '@vane/runtime';
 
 /** What ingress needs to judge a request: identity, scheme and secrets. Whether to run is decided later. */
@@ -31,7 +31,7 @@ const MAX_ENTRIES = 50_000;
 
 type Row = {
   id: string; workspace_id: string; feed_id: string; service: string; trigger_type: string;
-  want: JsonObject; secrets_enc: string; old_secrets_until: Date | null; status: string; version: number;
+  want: JsonObject; aux: JsonObject | null; secrets_enc: string; old_secrets_until: Date | null; status: string; version: number;
 };
 
 /**
@@ -95,7 +95,7 @@ export class SubscriptionCache {
   private async read(key: string): Promise<Entry> {
     const { rows } = await this.database.pool.query<Row>({
       name: 'subscription-by-key',
-      text: `SELECT id, workspace_id, feed_id, service, trigger_type, want, secrets_enc, old_secrets_until, status, version
+      text: `SELECT id, workspace_id, feed_id, service, trigger_type, want, aux, secrets_enc, old_secrets_until, status, version
              FROM subscription WHERE key = $1`,
       values: [key],
     });
@@ -121,7 +121,7 @@ export class SubscriptionCache {
       version: row.version,
       removed: row.status === 'removed' || row.status === 'removing',
       type,
-      verify: verifierOf(schemeOf(type, row.want), secrets, row.old_secrets_until),
+      verify: boundVerifier(verifierOf(schemeOf(type, row.want), secrets, row.old_secrets_until), type.webhook.bindings ?? [], row),
       headerNames: storedHeaderNamesOf(type, row.want),
     };
   }

@@ -1,4 +1,5 @@
 export * from './adapter.js';
+export * from './bindings.js';
 export * from './event-schema.js';
 export * from './headers.js';
 export * from './json.js';

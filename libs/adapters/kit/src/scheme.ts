@@ -44,7 +44,8 @@ export type VerificationScheme = HmacScheme | SharedSecretScheme | NoneScheme;
 /**
  * Why a request was not believed. `no_secret`: no usable secret is known here, so nothing can be believed.
  * `missing_*` counts an empty value as missing; a repeated signed header is `missing_signed_header` and a repeated
- * timestamp is `malformed_timestamp`, because neither says which value was signed.
+ * timestamp is `malformed_timestamp`, because neither says which value was signed. `wrong_binding`: the secret is right, and
+ * the headers say that it was sent for another subscription.
  */
 export type RefusalReason =
   | 'no_secret'
@@ -56,7 +57,8 @@ export type RefusalReason =
   | 'missing_timestamp'
   | 'malformed_timestamp'
   | 'stale_timestamp'
-  | 'future_timestamp';
+  | 'future_timestamp'
+  | 'wrong_binding';
 
 /** `secretIndex` is the place of the secret that matched in the list given, -1 for the scheme `none`. */
 export type Verdict = { ok: true; secretIndex: number } | { ok: false; reason: RefusalReason };
