@@ -1,9 +1,9 @@
-import { rmSync } from 'node:fs';
 import { eventually } from '@vane/testing';
 import { stopInstance, waitReady } from '../../launch/index.mjs';
-import { createPath, newStateDirectory, PREFIX, startHouse } from './kill-house.js';
+import { createPath, PREFIX, startHouse } from './kill-house.js';
 import { killAll, planKills } from './killer.js';
 import { openLedger, type Ledger } from './ledger.js';
+import { onOwnGround } from './own-ground.js';
 import { seededRandom } from './random.js';
 import { Sender } from './sender.js';
 import { startTarget, type Target } from './target.js';
@@ -22,19 +22,9 @@ const SETTLE_MS = 120_000;
  * Kills every app with SIGKILL while signed events arrive, then counts at the target: every accepted event must have
  * come under one idempotency key, and be repeated at most as often as attempts were cut off.
  */
-export async function chaosKill({ short, seed, say }: KillOptions): Promise<KillResult> {
-  const dir = newStateDirectory();
-  const closers: (() => Promise<unknown>)[] = [() => stopInstance({ dir, removeData: true })];
-  const close = async () => {
-    for (const one of closers.splice(0).reverse()) await one();
-  };
-  const interrupted = () => void close().then(() => {
-    rmSync(dir, { recursive: true, force: true });
-    process.exit(130);
-  });
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-  let ok = false;
-  try {
+export function chaosKill({ short, seed, say }: KillOptions): Promise<KillResult> {
+  return onOwnGround(say, async ({ dir, closers }) => {
+    closers.push(() => stopInstance({ dir, removeData: true }));
     const target = await startTarget();
     closers.push(target.close);
     const instance = await startHouse(dir, target, say);
@@ -50,15 +40,8 @@ export async function chaosKill({ short, seed, say }: KillOptions): Promise<Kill
     say(`sent ${sender.sent} events, ${sender.accepted.size} accepted after ${sender.repeats} repeats`);
     await waitReady(dir);
     await settle(sender, target, ledger, say);
-    const result = await count(sender, target, ledger, kills, plan.some(({ app }) => app === 'run-worker'), say);
-    ok = result.ok;
-    return result;
-  } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-    await close();
-    if (ok) rmSync(dir, { recursive: true, force: true });
-    else say(`The logs of the apps are kept in ${dir}/logs.`);
-  }
+    return count(sender, target, ledger, kills, plan.some(({ app }) => app === 'run-worker'), say);
+  });
 }
 
 /** Until nothing is under way any more, two minutes at most; what is missing then is counted as it is. */

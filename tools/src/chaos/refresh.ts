@@ -1,5 +1,4 @@
-import { rmSync } from 'node:fs';
-import { newStateDirectory } from './kill-house.js';
+import { onOwnGround } from './own-ground.js';
 import { openRefreshHouse, type RefreshHouse } from './refresh-house.js';
 import { calmRound, killRound, losesTokens, STEPS, type Round } from './refresh-rounds.js';
 
@@ -19,31 +18,13 @@ type Say = (line: string) => void;
  * Ten processes of oauth-service refresh one connection whose refresh tokens work once: first together at every expiry,
  * then with a kill -9 of the one that refreshes, at each step of the way.
  */
-export async function chaosRefresh({ short, say }: { short: boolean; say: Say }): Promise<RefreshResult> {
-  const dir = newStateDirectory();
-  const closers: (() => Promise<unknown>)[] = [];
-  const close = async () => {
-    for (const one of closers.splice(0).reverse()) await one();
-  };
-  const interrupted = () => void close().then(() => {
-    rmSync(dir, { recursive: true, force: true });
-    process.exit(130);
-  });
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-  let ok = false;
-  try {
+export function chaosRefresh({ short, say }: { short: boolean; say: Say }): Promise<RefreshResult> {
+  return onOwnGround(say, async ({ dir, closers }) => {
     const house = await openRefreshHouse({ dir, closers, say });
     const calm = await calmRounds(house, short ? 20 : 200, say);
     const killed = await killRounds(house, { times: short ? 2 : 25, patient: !short, say });
-    const result = count(calm, killed);
-    ok = result.ok;
-    return result;
-  } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-    await close();
-    if (ok) rmSync(dir, { recursive: true, force: true });
-    else say(`The logs of the processes are kept in ${dir}/logs.`);
-  }
+    return count(calm, killed);
+  });
 }
 
 async function calmRounds(house: RefreshHouse, times: number, say: Say): Promise<Round[]> {
