@@ -17,6 +17,7 @@ const bodies: Record<string, (own: Objects) => Record<string, unknown>> = {
   'runnables.create': () => ({ name: 'mine', spec: { kind: 'script', code: 'export async function main() {}' } }),
   'runnables.update': () => ({ name: 'changed by a stranger' }),
   'triggers.create': (own) => ({ name: 'mine', service: 'generic-webhook', type: 'webhook', config: { scheme: 'none' }, runnableId: own.runnable }),
+  'triggers.preflight': () => ({ service: 'generic-webhook', type: 'webhook', config: { scheme: 'none' } }),
   'triggers.update': () => ({ name: 'changed by a stranger' }),
   'notification-channels.create': () => ({ kind: 'webhook', target: 'https://stranger.example/' }),
   'notification-channels.update': () => ({ enabled: false }),

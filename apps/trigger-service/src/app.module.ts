@@ -30,6 +30,7 @@ import { Runnables } from './runnables.js';
 import { RetentionController } from './retention/retention.controller.js';
 import { Retention } from './retention/retention.js';
 import { ConnectionFollower } from './sagas/connection-follower.js';
+import { HealthController } from './health/health.controller.js';
 import { healthProviders } from './health/health-providers.js';
 import { SubscriptionNotices } from './health/notices.js';
 import { SilenceWatch } from './health/silence.js';
@@ -213,7 +214,7 @@ export class AppModule implements OnApplicationBootstrap {
     return {
       module: AppModule,
       imports: [RuntimeModule.forApp('trigger-service', settings, clock)],
-      controllers: [TriggersController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController],
+      controllers: [TriggersController, HealthController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController],
       providers: [...connections(settings), ...domain(settings), ...driftProviders(settings)],
     };
   }

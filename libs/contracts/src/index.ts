@@ -5,6 +5,7 @@ import * as connectionMoves from './connection-moves.js';
 import * as connections from './connections.js';
 import * as members from './members.js';
 import * as notifications from './notifications.js';
+import * as diagnosis from './diagnosis.js';
 import * as disconnections from './disconnections.js';
 import * as integrations from './integrations.js';
 import type { Operation } from './operation.js';
@@ -24,6 +25,7 @@ export * from './activity.js';
 export * from './audit.js';
 export * from './connection-moves.js';
 export * from './connections.js';
+export * from './diagnosis.js';
 export * from './disconnections.js';
 export * from './errors.js';
 export * from './health.js';
@@ -49,7 +51,7 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, sync, subscriptionSecrets, activity, notifications, work, retention]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, diagnosis, sync, subscriptionSecrets, activity, notifications, work, retention]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

@@ -4,6 +4,7 @@ export * from './bus/deliveries.js';
 export * from './bus/rpc-server.js';
 export * from './clock.js';
 export * from './config.js';
+export * from './deadline.js';
 export * from './egress/index.js';
 export * from './health.js';
 export * from './lifecycle.js';

@@ -1,10 +1,15 @@
 import { AdapterRegistry } from '@vane/adapters';
 import { Database } from '@vane/db';
-import { Bus, Clock } from '@vane/runtime';
+import { Bus, Clock, EgressClient } from '@vane/runtime';
 import type { TriggerSettings } from '../config.js';
+import { Connections } from '../connections.js';
+import { ProviderViews } from '../drift/provider-views.js';
 import { FeedPulls } from '../pulls/feed-pulls.js';
+import { TriggerPlans } from '../trigger-plans.js';
+import { Diagnosis } from './diagnosis.js';
 import { HealthFacts } from './health-facts.js';
 import { SubscriptionNotices } from './notices.js';
+import { Preflight } from './preflight.js';
 import { SilenceWatch } from './silence.js';
 import { TriggerHealth } from './trigger-health.js';
 
@@ -22,5 +27,16 @@ export const healthProviders = (settings: TriggerSettings) => [
     inject: [Database, AdapterRegistry, FeedPulls, Bus, Clock],
     useFactory: (database: Database, adapters: AdapterRegistry, pulls: FeedPulls, bus: Bus, clock: Clock) =>
       new SilenceWatch(database, adapters, pulls, bus, clock, settings.VANE_API_URL),
+  },
+  {
+    provide: Diagnosis,
+    inject: [Database, HealthFacts, TriggerPlans, Connections, ProviderViews, Clock],
+    useFactory: (database: Database, facts: HealthFacts, plans: TriggerPlans, uses: Connections, views: ProviderViews, clock: Clock) =>
+      new Diagnosis(database, facts, plans, uses, views, clock),
+  },
+  {
+    provide: Preflight,
+    inject: [TriggerPlans, Connections, EgressClient, Clock],
+    useFactory: (plans: TriggerPlans, uses: Connections, egress: EgressClient, clock: Clock) => new Preflight(plans, uses, egress, clock, settings.VANE_PUBLIC_URL),
   },
 ];

@@ -8,3 +8,4 @@ export {
 } from './errors.js';
 export type { FetchLimits } from './fetch.js';
 export { parseEgressAllow, type EgressAllow, type EgressPolicy } from './policy.js';
+export { inspectUrl } from './url.js';
