@@ -26,6 +26,9 @@ export function channelRemote<Want extends JsonObject>(watch: Watch<Want>): Opaq
   return {
     register: (http, input) => open(watch, http, input),
     remove: (http, _resource, externalId, aux) => stop(watch, http, externalId, aux?.['resourceId']),
+    removeNeedsAux: true,
+    // None is asked for a longer one.
+    longestLifetimeMs: watch.longestSeconds * 1000,
     canary: { by: 'renewal' },
     callbackRules: { httpsOnly: true, publicOnly: true, docsUrl: watch.docsUrl },
   };

@@ -43,6 +43,8 @@ const AUX = { resourceId: 'r1' };
 const refused = () => new ServiceError('invalid', 'The service asks for its resource id.');
 
 const remote: OpaqueRemote = {
+  removeNeedsAux: true,
+  longestLifetimeMs: 3_600_000,
   register: async (http, { id, secret, now }) => {
     const endsAt = new Date(now.getTime() + 3_600_000).toISOString();
     at(http).channels.set(id, { secret, endsAt });
@@ -141,11 +143,14 @@ async function failuresOf(adapter: Adapter, changes: Partial<Subject> = {}): Pro
 describe('the suite, for what the service does not show and what is fetched', () => {
   it.each<[string, Adapter, string]>([
     ['a removal that does nothing', withRemote({ remove: async () => 'removed' }), 'registering gives an id that removing ends'],
+    ['an id of its own', withRemote({ register: (http, input) => remote.register(http, { ...input, id: 'own' }) }), 'registering gives an id that removing ends'],
     ['a secret that the service is not given', withRemote({ register: (http, input) => remote.register(http, { ...input, secret: 'another one' }) }), 'registering gives an id that removing ends'],
     ['a removal that fails on what is gone', withRemote({ remove: async (...given) => { if ((await remote.remove(...given)) === 'gone') throw new ServiceError('not_found', 'Gone.'); return 'removed'; } }), 'gone counts as removed'],
     ['an outage that is taken for gone', withRemote({ remove: (...given) => remote.remove(...given).catch(() => 'gone' as const) }), 'a removal that failed is a ServiceError and leaves the object'],
     ['an end that is overlooked', withRemote({ register: async (http, input) => ({ externalId: (await remote.register(http, input)).externalId, aux: AUX }) }), 'the end that the service says is later than now and believed'],
     ['an end of its own making', withRemote({ register: async (http, input) => ({ ...(await remote.register(http, input)), expiresAt: '2099-01-01T00:00:00.000Z' }) }), 'the end that the service says is later than now and believed'],
+    ['an end after the longest life', withRemote({ longestLifetimeMs: 1000 }), 'the end that the service says is later than now and believed'],
+    ['a removal that does not say what it needs', withRemote({ removeNeedsAux: undefined }), 'without what registering answered, a removal is not said to have been done'],
     ['an end in the past', withRemote({ register: (http, input) => remote.register(http, { ...input, now: new Date(0) }) }), 'the end that the service says is later than now and believed'],
     ['a second object that replaces the first', withRemote({ register: (http, input) => { at(http).channels.clear(); return remote.register(http, input); } }), 'two objects live side by side, and removing one leaves the other'],
     ['an aux of one object alone', withRemote({ register: async (http, input) => ({ ...(await remote.register(http, input)), aux: { own: randomBytes(4).toString('hex') } }) }), 'two objects live side by side, and removing one leaves the other'],
