@@ -10,13 +10,16 @@ import { ConnectionRelease } from './connection-release.js';
 import { ConnectionMoves } from './connection-moves.js';
 import { ConnectionUsesReader } from './connection-uses.js';
 import { Connections } from './connections.js';
+import { Canaries } from './canaries/canaries.js';
 import { ActivityController } from './controllers/activity.controller.js';
 import { DriftController } from './controllers/drift.controller.js';
+import { CanariesController } from './controllers/canaries.controller.js';
 import { RunnablesController } from './controllers/runnables.controller.js';
 import { ServicesController } from './controllers/services.controller.js';
 import { TriggersController } from './controllers/triggers.controller.js';
 import { WorkController } from './controllers/work.controller.js';
 import { DataKey } from './data-key.js';
+import { DeliveryLogs } from './delivery-log/delivery-logs.js';
 import { CheckWork } from './drift/check-work.js';
 import { driftProviders } from './drift/drift-providers.js';
 import { InboxRelay } from './intake/inbox.js';
@@ -44,6 +47,7 @@ import { settleWork } from './sagas/settle-work.js';
 import { Settler } from './sagas/settler.js';
 import { SubscriptionRows } from './sagas/subscription-rows.js';
 import { Sweeper } from './sagas/sweeper.js';
+import { SubscriptionCalls } from './subscription-calls.js';
 import { TriggerPlans } from './trigger-plans.js';
 import { TriggerRows } from './trigger-rows.js';
 import { TriggerViews } from './trigger-views.js';
@@ -142,12 +146,29 @@ const domain = (settings: TriggerSettings) => [
     useFactory: (follower: ConnectionFollower, secrets: SecretRotation, moves: Moves) => new Sweeper(follower, secrets, moves),
   },
   {
+    provide: SubscriptionCalls,
+    inject: [Database, SubscriptionRows, Connections],
+    useFactory: (database: Database, rows: SubscriptionRows, uses: Connections) => new SubscriptionCalls(database, rows, uses),
+  },
+  {
+    provide: DeliveryLogs,
+    inject: [Database, SubscriptionRows, SubscriptionCalls, AdapterRegistry, Clock, Logger],
+    useFactory: (database: Database, rows: SubscriptionRows, calls: SubscriptionCalls, adapters: AdapterRegistry, clock: Clock, logger: Logger) =>
+      new DeliveryLogs(database, rows, calls, adapters, clock, logger, settings.VANE_LOG_EVERY_SECONDS),
+  },
+  {
+    provide: Canaries,
+    inject: [Database, SubscriptionRows, SubscriptionCalls, AdapterRegistry, Clock, Logger],
+    useFactory: (database: Database, rows: SubscriptionRows, calls: SubscriptionCalls, adapters: AdapterRegistry, clock: Clock, logger: Logger) =>
+      new Canaries(database, rows, calls, adapters, clock, logger, settings.VANE_CANARY_EVERY_SECONDS),
+  },
+  {
     provide: WorkDesk,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, SubscriptionNotices, SilenceWatch],
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, SubscriptionNotices, SilenceWatch, DeliveryLogs, Canaries],
     useFactory: (
       database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, renewal: Renewal, puller: Puller, checks: CheckWork,
-      notices: SubscriptionNotices, silence: SilenceWatch,
-    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks, notices, silence]),
+      notices: SubscriptionNotices, silence: SilenceWatch, logs: DeliveryLogs, canaries: Canaries,
+    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks, notices, silence, logs, canaries]),
   },
   ...healthProviders(settings),
   ...pullProviders(settings),
@@ -214,7 +235,7 @@ export class AppModule implements OnApplicationBootstrap {
     return {
       module: AppModule,
       imports: [RuntimeModule.forApp('trigger-service', settings, clock)],
-      controllers: [TriggersController, HealthController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController],
+      controllers: [CanariesController, TriggersController, HealthController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController],
       providers: [...connections(settings), ...domain(settings), ...driftProviders(settings)],
     };
   }

@@ -18,6 +18,10 @@ export const settingsShape = {
   VANE_PULL_EVERY_SECONDS: z.coerce.number().int().min(10).default(900),
   /** Seconds between two looks at what a service holds of one subscription. */
   VANE_CHECK_EVERY_SECONDS: z.coerce.number().int().min(60).default(21_600),
+  /** Seconds between two looks into the log that a service keeps of what it sent. */
+  VANE_LOG_EVERY_SECONDS: z.coerce.number().int().min(60).default(900),
+  /** Seconds between two tries of a subscription whether what its service sends arrives; whole days: at night, in UTC. 0: none. */
+  VANE_CANARY_EVERY_SECONDS: z.coerce.number().int().min(0).default(86_400),
 };
 
 export type TriggerSettings = ReturnType<typeof readTriggerSettings>;

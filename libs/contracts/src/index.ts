@@ -1,6 +1,7 @@
 import * as access from './access.js';
 import * as activity from './activity.js';
 import * as audit from './audit.js';
+import * as canaries from './canaries.js';
 import * as connectionMoves from './connection-moves.js';
 import * as connections from './connections.js';
 import * as members from './members.js';
@@ -23,6 +24,7 @@ import * as work from './work.js';
 export * from './access.js';
 export * from './activity.js';
 export * from './audit.js';
+export * from './canaries.js';
 export * from './connection-moves.js';
 export * from './connections.js';
 export * from './diagnosis.js';
@@ -51,7 +53,7 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, diagnosis, sync, subscriptionSecrets, activity, notifications, work, retention]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, diagnosis, sync, canaries, subscriptionSecrets, activity, notifications, work, retention]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

@@ -4,6 +4,7 @@ import type { Database } from '@vane/db';
 import type { JsonObject } from '@vane/kit';
 import type { Clock, JobQueues, Logger, Metrics } from '@vane/runtime';
 import type { PoolClient } from 'pg';
+import { noteHeard, type Heard } from '../canaries/canary-rows.js';
 import { FeedPulls } from '../pulls/feed-pulls.js';
 import { EventRows, type Added, type NewEvent } from './event-rows.js';
 import { hashAndSizeOf, normaliseDelivery, unprocessable, type IncomingDelivery } from './normalise.js';
@@ -43,6 +44,7 @@ export class Intake {
       await this.insertDeliveries(tx, deliveries);
       const made = await this.events.add(tx, deliveries.flatMap(newEventsOf));
       await this.pulls.want(tx, toFetch);
+      await noteHeard(tx, deliveries.filter(({ header }) => header.status === 'ping').map(heardOf));
       return made;
     });
     this.report(deliveries, added);
@@ -127,6 +129,8 @@ export class Intake {
     this.taken.inc({ kind: 'run' }, runs);
   }
 }
+
+const heardOf = ({ header, marker }: IncomingDelivery): Heard => ({ feedId: header.feedId, marker: marker ?? null, receivedAt: header.receivedAt });
 
 /** The delivery's id is the correlation id of what comes of it. */
 function newEventsOf({ header, events }: IncomingDelivery): NewEvent[] {

@@ -1,13 +1,13 @@
 import type { AdapterRegistry } from '@vane/adapters';
 import type { DeliveryHeader } from '@vane/contracts';
-import { dedupeKeyOf, type JsonObject, type NormalisedEvent } from '@vane/kit';
+import { dedupeKeyOf, type JsonObject, type NormalisedEvent, type TriggerType } from '@vane/kit';
 import { reasonOf, storable } from './refused-content.js';
 
 /** An event ready to be stored: its identity within the feed is decided, its payload is text. */
 export type IncomingEvent = NormalisedEvent & { dedupeKey: string; payloadText: string };
 
-/** `fetch`: it only says that there is something to fetch. */
-export type IncomingDelivery = { header: DeliveryHeader; body: Buffer; events: IncomingEvent[]; fetch?: true };
+/** `fetch`: it only says that there is something to fetch; `marker`: it is of the canary with this marker. */
+export type IncomingDelivery = { header: DeliveryHeader; body: Buffer; events: IncomingEvent[]; fetch?: true; marker?: string };
 
 const EMPTY = Buffer.alloc(0);
 
@@ -29,11 +29,18 @@ export function normaliseDelivery(
     if (!webhook?.normalise) throw new Error(`No adapter for ${header.service}/${header.triggerType} is installed.`);
     if (!want) throw new Error('The subscription of this delivery is not there any more.');
     const request = { headers: header.headers, body, receivedAt: header.receivedAt };
-    const events = webhook.normalise(request, want).map((event, index) => readied(event, header.id, index));
-    return { header, body, events };
+    const normalised = webhook.normalise(request, want);
+    const marker = markerOf(type, normalised);
+    if (marker !== null) return { header: { ...header, status: 'ping' }, body, events: [], marker };
+    return { header, body, events: normalised.map((event, index) => readied(event, header.id, index)) };
   } catch (error) {
     return unprocessable(adapters, header, body, reasonOf(error));
   }
+}
+
+function markerOf(type: TriggerType | undefined, events: NormalisedEvent[]): string | null {
+  const canary = type?.remote?.canary;
+  return canary?.by === 'event' ? (events.map((event) => canary.markerOf(event)).find((marker) => marker !== null) ?? null) : null;
 }
 
 /** `source` is what the event came out of, and gives its identity where the service gives none. */
