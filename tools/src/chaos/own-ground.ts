@@ -12,10 +12,10 @@ export type Ground = { dir: string; closers: (() => Promise<unknown>)[] };
 export async function onOwnGround<Result extends { ok: boolean }>(say: (line: string) => void, trial: (ground: Ground) => Promise<Result>): Promise<Result> {
   const dir = newStateDirectory();
   const closers: Ground['closers'] = [];
-  const close = async () => {
-    for (const one of closers.splice(0).reverse()) await one();
-  };
-  const interrupted = () => void close().then(() => {
+  let closed = Promise.resolve();
+  // In turn: what an interruption ends makes the trial fail, which must not leave before all is ended.
+  const close = () => (closed = closed.then(() => endAll(closers)));
+  const interrupted = () => void close().finally(() => {
     rmSync(dir, { recursive: true, force: true });
     process.exit(130);
   });
@@ -31,4 +31,11 @@ export async function onOwnGround<Result extends { ok: boolean }>(say: (line: st
     if (ok) rmSync(dir, { recursive: true, force: true });
     else say(`The logs of the processes are kept in ${dir}/logs.`);
   }
+}
+
+/** All of them, also when one fails. */
+async function endAll(closers: Ground['closers']): Promise<void> {
+  const failures: unknown[] = [];
+  for (const one of closers.splice(0).reverse()) await one().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw new AggregateError(failures, 'Not everything that the trial started could be ended.');
 }
