@@ -49,6 +49,7 @@ export const adapter = defineAdapter({
         },
       },
       // Add \`remote\` when the service has an API to register webhooks with; \`oauth\` above when it has accounts.
+      // Where messages only say that something happened, \`pull\` fetches what it was, and \`normalise\` is left out.
     }),
   },
 });

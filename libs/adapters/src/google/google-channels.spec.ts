@@ -60,7 +60,8 @@ describe('Channels at Google', () => {
     const { fake, http, remote } = await rigOf('drive-changes');
     fake.act('drives', { id: 'team', name: 'Team', members: [ADA] });
     const scopes: unknown[] = [];
-    for (const [index, config] of [{}, { restrictToMyDrive: true }, { driveId: 'team' }].entries()) {
+    const configs: JsonObject[] = [{}, { restrictToMyDrive: true }, { driveId: 'team' }];
+    for (const [index, config] of configs.entries()) {
       await remote.register(http, inputFor('drive-changes', config, `sub_${index}`));
       scopes.push(fake.state.channels.get(`sub_${index}`)!.scope);
     }

@@ -149,8 +149,8 @@ describe('Changes in a Drive folder', () => {
   });
 
   it('share a feed, and have one of their own in each shared drive', () => {
-    const resources = [{ folderId: 'a' }, { folderId: 'b', includeSubfolders: true }, { folderId: 'c', driveId: 'team' }].map((config) => targetFor('drive-folder', config).resource);
-    expect(resources).toEqual(['account', 'account', 'drive/team']);
+    const configs: JsonObject[] = [{ folderId: 'a' }, { folderId: 'b', includeSubfolders: true }, { folderId: 'c', driveId: 'team' }];
+    expect(configs.map((config) => targetFor('drive-folder', config).resource)).toEqual(['account', 'account', 'drive/team']);
   });
 });
 
