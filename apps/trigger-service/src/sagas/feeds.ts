@@ -115,7 +115,8 @@ export class Feeds {
   async insertInstead(tx: PoolClient, old: SubscriptionRow, type: TriggerType): Promise<SubscriptionRow> {
     const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want });
     const reason = old.reason_code === null ? null : { code: old.reason_code, message: old.reason_message ?? '' };
-    return applyChange(tx, subscription, { replacesId: old.replaces_id, attempts: old.attempts, reason }, this.clock);
+    // The attempt that has found it out has asked nothing.
+    return applyChange(tx, subscription, { replacesId: old.replaces_id, attempts: Math.max(0, old.attempts - 1), reason }, this.clock);
   }
 
   /**
