@@ -59,6 +59,16 @@ export class FeedPulls {
     await this.want(tx, [feedId]);
   }
 
+  /** The connection works again: what could not be fetched without it is due. What waits because the service said so, waits. */
+  async wake(one: { workspaceId: string; connectionId: string }): Promise<void> {
+    await this.database.pool.query(
+      `UPDATE feed_pull p SET due_at = $1 FROM feed f JOIN connection c ON c.workspace_id = f.workspace_id AND c.id = f.connection_id
+       WHERE f.workspace_id = $2 AND f.connection_id = $3 AND c.status = 'active' AND p.feed_id = f.id AND p.due_at > $1
+         AND (p.reason_code IS NULL OR p.reason_code = 'unauthorised')`,
+      [this.clock.now(), one.workspaceId, one.connectionId],
+    );
+  }
+
   /**
    * Nothing of the feed is registered any more, unless a subscription has come meanwhile: no pulls, and the cursor goes,
    * because whoever listens to it again begins at that time.

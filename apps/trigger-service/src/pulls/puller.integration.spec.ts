@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ServiceError } from '@vane/kit';
+import { ConnectionFollower } from '../sagas/connection-follower.js';
 import { call, EVERY_SECONDS, PullStage } from './fixtures/pull-stage.js';
 
 const SECOND = 1_000;
@@ -272,8 +273,14 @@ describe('a failure', () => {
     }
     expect([stage.service.calls, stage.authorised]).toEqual([[], 0]);
     expect(await stage.row()).toMatchObject({ failures: 0, done: 0, wanted: 1, lease_owner: null });
-    await stage.query(`UPDATE connection SET status = 'active' WHERE id = $1`, [stage.ids.connection]);
+    const follower = new ConnectionFollower(stage.database, stage.clock);
+    const one = { workspaceId: stage.ids.workspace, connectionId: stage.ids.connection };
     await stage.tick();
+    await follower.follow(one);
+    expect(await stage.tick()).toBe(0);
+    await stage.query(`UPDATE connection SET status = 'active' WHERE id = $1`, [stage.ids.connection]);
+    await follower.follow(one);
+    expect(await stage.tick()).toBe(1);
     expect(await stage.row()).toMatchObject({ done: 1 });
   });
 

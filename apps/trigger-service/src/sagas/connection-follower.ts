@@ -1,5 +1,6 @@
 import type { Database } from '@vane/db';
 import type { Clock } from '@vane/runtime';
+import { FeedPulls } from '../pulls/feed-pulls.js';
 import { CLOCK_SKEW_MS } from './subscription-rows.js';
 
 /** Until it is asked again whether a connection works that nobody has said to work: only oauth-service is asked then. */
@@ -52,10 +53,14 @@ const WAKE = `
  * try is made; with it they are tried at once. Compares rows with rows, so a signal only makes it sooner.
  */
 export class ConnectionFollower {
+  private readonly pulls: FeedPulls;
+
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.pulls = new FeedPulls(database, clock);
+  }
 
   /** Of one connection, as told by a signal, or of all. What another process works on is left for the next look. */
   async follow(one?: { workspaceId: string; connectionId: string }): Promise<void> {
@@ -63,6 +68,8 @@ export class ConnectionFollower {
     const values = [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), one?.workspaceId ?? null, one?.connectionId ?? null];
     await pool.query(STOP, [...values, this.clock.in(LOOK_AGAIN_MS)]);
     await pool.query(GO_ON, values);
-    if (one) await pool.query(WAKE, values);
+    if (!one) return;
+    await pool.query(WAKE, values);
+    await this.pulls.wake(one);
   }
 }
