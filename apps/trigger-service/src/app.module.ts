@@ -42,6 +42,7 @@ import { Feeds } from './sagas/feeds.js';
 import { Moves } from './sagas/moves.js';
 import { Renewal } from './sagas/renewal.js';
 import { Replacements } from './sagas/replacements.js';
+import { Reregistration } from './sagas/reregistration.js';
 import { SecretRotation } from './sagas/secret-rotation.js';
 import { settleWork } from './sagas/settle-work.js';
 import { Settler } from './sagas/settler.js';
@@ -126,6 +127,11 @@ const domain = (settings: TriggerSettings) => [
     useFactory: (
       database: Database, rows: SubscriptionRows, replacements: Replacements, settler: Settler, adapters: AdapterRegistry, bus: Bus, clock: Clock,
     ) => new Renewal(database, rows, replacements, settler, adapters, bus, clock),
+  },
+  {
+    provide: Reregistration,
+    inject: [Database, Clock],
+    useFactory: (database: Database, clock: Clock) => new Reregistration(database, clock, settings.VANE_PUBLIC_URL),
   },
   {
     provide: SecretRotation,

@@ -6,6 +6,7 @@ import { Handles } from '@vane/runtime';
 import { ConnectionRelease } from '../connection-release.js';
 import { ConnectionMoves } from '../connection-moves.js';
 import { ConnectionUsesReader } from '../connection-uses.js';
+import { Reregistration } from '../sagas/reregistration.js';
 import { SubscriptionRows } from '../sagas/subscription-rows.js';
 import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
 import { Triggers } from '../triggers.js';
@@ -20,6 +21,7 @@ export class TriggersController {
     @Inject(ConnectionRelease) private readonly connectionRelease: ConnectionRelease,
     @Inject(ConnectionMoves) private readonly moves: ConnectionMoves,
     @Inject(SubscriptionRows) private readonly subscriptions: SubscriptionRows,
+    @Inject(Reregistration) private readonly reregistration: Reregistration,
   ) {}
 
   @Handles(contracts.createTrigger)
@@ -95,6 +97,11 @@ export class TriggersController {
   @Handles(contracts.reapplySubscriptions)
   reapply(input: InputOf<typeof contracts.reapplySubscriptions>) {
     return this.subscriptions.reapply(input.workspace, input.connection);
+  }
+
+  @Handles(contracts.reregisterSubscriptions)
+  reregister(input: InputOf<typeof contracts.reregisterSubscriptions>) {
+    return this.reregistration.wave(input);
   }
 
   @Handles(contracts.releaseConnection)
