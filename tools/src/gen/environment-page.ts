@@ -38,6 +38,8 @@ const SETTINGS: Record<string, string> = {
   VANE_SCRIPT_PROCESSES: 'Scripts that one run-worker runs at once.',
   VANE_PULL_EVERY_SECONDS: 'Seconds after which what a service may have told us of is fetched without its telling: messages get lost.',
   VANE_CHECK_EVERY_SECONDS: 'Seconds between two comparisons of a subscription with what its service holds.',
+  VANE_LOG_EVERY_SECONDS: 'Seconds between two looks into the log that a service keeps of what it sent, for what never came.',
+  VANE_CANARY_EVERY_SECONDS: 'Seconds between two tries of a subscription whether what its service sends arrives; whole days: at night, in UTC. 0: none.',
   LOG_LEVEL: 'fatal, error, warn, info, debug, trace or silent.',
   HOST: 'Address to listen on. ./vane takes it from VANE_HOST, docker compose sets it.',
   PORT: 'Port to listen on. ./vane and docker compose set it.',
