@@ -7,6 +7,7 @@ import { logsCommand } from './logs-command.mjs';
 import { root } from './paths.mjs';
 import { prepare } from './prepare.mjs';
 import { Problem, say } from './problem.mjs';
+import { reregisterCommand } from './reregister-command.mjs';
 import { restoreCommand } from './restore-command.mjs';
 import { runAttached } from './run.mjs';
 import { testCommand } from './test-command.mjs';
@@ -26,6 +27,7 @@ const usage = `Usage: ./vane COMMAND
   keys discard RING --yes         give up what a lost key encrypted, so that it can be entered again
   backup DIR [--without-keys]     database, key rings and settings into a new folder
   restore DIR [--replace]         put a backup back
+  reregister [--wave N]           tell services the public URL that is configured now (--dry-run: only count)
   test [unit|integration|e2e]     run one tier of tests, or all
   bench NAME                      measure something
   chaos NAME                      break something and check that nothing is lost
@@ -56,6 +58,7 @@ const commands = {
   keys: keysCommand,
   backup: backupCommand,
   restore: restoreCommand,
+  reregister: reregisterCommand,
   test: testCommand,
   demo: (args) => runTool('demo', args),
   bench: (args) => runNamedTool('bench', args),
@@ -88,6 +91,6 @@ try {
 } catch (error) {
   if (!(error instanceof Problem)) throw error;
   process.stderr.write(`${error.message}\n`);
-  if (['up', 'down', 'status', 'keys', 'backup', 'restore'].includes(process.argv[2] ?? '')) say(JSON.stringify({ ok: false, error: error.message.split('\n')[0] }));
+  if (['up', 'down', 'status', 'keys', 'backup', 'restore', 'reregister'].includes(process.argv[2] ?? '')) say(JSON.stringify({ ok: false, error: error.message.split('\n')[0] }));
   process.exitCode = error.exitCode;
 }

@@ -20,10 +20,10 @@ it('a property that every object has is no command', async () => {
 it('help lists every command and exits with 0', async () => {
   const result = await run(vane, ['help']);
   expect(result.code).toBe(0);
-  for (const command of ['up', 'down', 'status', 'logs', 'keys', 'backup', 'restore', 'demo', 'test', 'bench', 'chaos', 'new-service']) expect(result.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['up', 'down', 'status', 'logs', 'keys', 'backup', 'restore', 'reregister', 'demo', 'test', 'bench', 'chaos', 'new-service']) expect(result.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
 });
 
-it.each([['test', 'smoke'], ['bench'], ['chaos'], ['new-service'], ['logs'], ['backup'], ['backup', 'x', '--now'], ['restore'], ['up', '--now']])('./vane %s %s is told what is missing and exits with 2', async (...args) => {
+it.each([['test', 'smoke'], ['bench'], ['chaos'], ['new-service'], ['logs'], ['backup'], ['backup', 'x', '--now'], ['restore'], ['reregister', '--wave', '0'], ['up', '--now']])('./vane %s %s is told what is missing and exits with 2', async (...args) => {
   const dir = mkdtempSync(join(tmpdir(), 'vane-main-'));
   const result = await run(vane, args.filter(Boolean), { env: { ...process.env, VANE_STATE_DIR: dir } });
   rmSync(dir, { recursive: true });

@@ -9,6 +9,9 @@ import { applyChange, isLeaving, type Change, type SubscriptionRow, type Subscri
 /** How long a replacement that was made late has before people are told that there is trouble. */
 const FIRST_TRIES_MS = 60_000;
 
+/** Codes of `degraded` that a replacement which is on its way has an answer to; what else is wrong stays as it is shown. */
+const OURS: readonly (string | null)[] = [null, 'renewal_failing', 'authorised'];
+
 /**
  * Puts a new subscription in the place of another, the new before the old: the old one stays as it is until the new one is
  * active. Both are of one feed, so what both report is one event. All of it under the feed's lock and the lease of the row.
@@ -45,7 +48,8 @@ export class Replacements {
   }
 
   /** What follows from the time that a subscription has left whose replacement is not there yet; null: one that is made now. */
-  private stateOf({ expires_at: expiresAt, alarm_at: alarmAt }: SubscriptionRow, replacement: SubscriptionRow | null): Change {
+  private stateOf(row: SubscriptionRow, replacement: SubscriptionRow | null): Change {
+    const { expires_at: expiresAt, alarm_at: alarmAt } = row;
     const now = this.clock.now();
     const why = replacement?.reason_message ?? 'The service has not confirmed a new one yet.';
     if (expiresAt && expiresAt <= now) {
@@ -57,7 +61,9 @@ export class Replacements {
       return { status: 'degraded', reason: { code: 'renewal_failing', message }, renewAt: expiresAt };
     }
     const late = alarmAt && alarmAt <= now ? this.clock.in(FIRST_TRIES_MS) : alarmAt;
-    return { status: 'renewing', reason: null, renewAt: late && expiresAt && late > expiresAt ? expiresAt : late };
+    const renewAt = late && expiresAt && late > expiresAt ? expiresAt : late;
+    const otherTrouble = row.status === 'degraded' && !OURS.includes(row.reason_code);
+    return otherTrouble ? { renewAt } : { status: 'renewing', reason: null, renewAt };
   }
 
   /**

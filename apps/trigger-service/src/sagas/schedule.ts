@@ -9,16 +9,16 @@ export function spread(clock: Clock, seconds: number): Date {
 /** When a subscription that was just found or made right is compared with the service again (`VANE_CHECK_EVERY_SECONDS`). */
 export const nextCheck = (clock: Clock, everySeconds: number): Date => spread(clock, everySeconds);
 
-/** How often the service's log of what it sent is read, and how often it is tried whether what it sends arrives. */
-export const LOG_EVERY_SECONDS = 300;
-export const CANARY_EVERY_SECONDS = 24 * 3600;
+/** Within which time after its registration the service's log is read first, and it is tried first whether what it sends arrives. */
+const FIRST_LOG_SECONDS = 300;
+const FIRST_CANARY_SECONDS = 24 * 3600;
 
-/** When what was just registered is looked at for the first time, for what its service can show. */
+/** When what was just registered is looked at for the first time, for what its service can show; who looks says when to look again. */
 export function firstLooks(remote: RemoteApi, clock: Clock, checkEverySeconds: number): { checkAt: Date | null; logAt: Date | null; canaryAt: Date | null } {
   return {
     checkAt: remote.get ? nextCheck(clock, checkEverySeconds) : null,
-    logAt: remote.deliveryLog ? spread(clock, LOG_EVERY_SECONDS) : null,
-    canaryAt: remote.canary ? clock.in(Math.random() * CANARY_EVERY_SECONDS * 1000) : null,
+    logAt: remote.deliveryLog ? spread(clock, FIRST_LOG_SECONDS) : null,
+    canaryAt: remote.canary ? clock.in(Math.random() * FIRST_CANARY_SECONDS * 1000) : null,
   };
 }
 
