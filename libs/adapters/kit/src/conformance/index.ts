@@ -1,5 +1,6 @@
 import { describe, it } from '@jest/globals';
 import type { Adapter } from '../adapter.js';
+import { bindingCases } from './binding-cases.js';
 import { configCases } from './config-cases.js';
 import { payloadCases } from './payload-cases.js';
 import { pullCases } from './pull-cases.js';
@@ -15,8 +16,8 @@ export { CONFORMANCE_NOW, type Case, type Fixture, type PullRig, type RemoteRig,
 export function conformanceCases(adapter: Adapter, subject: Subject): Case[] {
   const prepared = prepare(adapter, subject);
   return [
-    ...configCases(prepared), ...signatureCases(prepared), ...payloadCases(prepared), ...remoteCases(prepared), ...pullCases(prepared),
-    ...revocationCases(prepared),
+    ...configCases(prepared), ...signatureCases(prepared), ...bindingCases(prepared), ...payloadCases(prepared), ...remoteCases(prepared),
+    ...pullCases(prepared), ...revocationCases(prepared),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import type { Adapter, TriggerType } from '../adapter.js';
+import type { Adapter, HeaderBinding, TriggerType } from '../adapter.js';
 import { StaleCursor, type NormalisedEvent, type PullSpec } from '../pull.js';
 import type { OpaqueRemote } from '../remote.js';
 import { ServiceError, type ServiceErrorKind, type ServiceHttp } from '../service-http.js';
@@ -95,6 +95,8 @@ function pullRig(): PullRig {
   };
 }
 
+const bindings: HeaderBinding[] = [{ header: 'x-id', to: 'id' }, { header: 'x-resource', to: { aux: 'resourceId' } }];
+
 const type: TriggerType = {
   label: 'Thing',
   description: 'A thing changed.',
@@ -107,7 +109,7 @@ const type: TriggerType = {
   matches: (_config, event) => event.type === 'changed',
   remote,
   pull,
-  webhook: { verification: { kind: 'shared-secret', header: 'x-token' }, methods: ['POST'], ackDeadlineMs: 1000, retries: true, keepHeaders: [] },
+  webhook: { verification: { kind: 'shared-secret', header: 'x-token' }, methods: ['POST'], ackDeadlineMs: 1000, retries: true, keepHeaders: [], bindings },
 };
 
 const sound: Adapter = { id: 'probe', label: 'Probe', docsUrl: 'https://example.com/', icon: '<svg/>', hosts: { api: null }, setupSteps: ['Register a client.'], triggerTypes: { thing: type } };
@@ -115,7 +117,7 @@ const sound: Adapter = { id: 'probe', label: 'Probe', docsUrl: 'https://example.
 const subject: Subject = {
   triggerType: 'thing',
   config: {},
-  fixtures: [{ name: 'changed', body: '' }],
+  fixtures: [{ name: 'changed', headers: { 'X-Id': 'sub_1', 'X-Resource': 'r1' }, body: '' }],
   sign: (_body, secret) => ({ 'x-token': secret }),
   remote: async () => remoteRig(),
   pull: async () => pullRig(),
@@ -142,6 +144,7 @@ async function failuresOf(adapter: Adapter, changes: Partial<Subject> = {}): Pro
 
 describe('the suite, for what the service does not show and what is fetched', () => {
   it.each<[string, Adapter, string]>([
+    ['a header that its messages do not have', withType({ webhook: { ...type.webhook, bindings: [{ header: 'x-other', to: 'id' }] } }), 'a message for another subscription is refused'],
     ['a removal that does nothing', withRemote({ remove: async () => 'removed' }), 'registering gives an id that removing ends'],
     ['an id of its own', withRemote({ register: (http, input) => remote.register(http, { ...input, id: 'own' }) }), 'registering gives an id that removing ends'],
     ['a secret that the service is not given', withRemote({ register: (http, input) => remote.register(http, { ...input, secret: 'another one' }) }), 'registering gives an id that removing ends'],
