@@ -16,7 +16,7 @@ export type SubscriptionFact = {
 };
 export type PullFact = { feed_id: string; failures: number; reason_code: string | null; reason_message: string | null; pulled_at: Date | null };
 /** Newest first. */
-export type DeliveryFact = { feed_id: string; status: string; reason: string | null; received_at: Date };
+export type DeliveryFact = { feed_id: string; subscription_id: string; status: string; reason: string | null; received_at: Date };
 /** Newest first. */
 export type RunFact = { trigger_id: string; id: string; status: string; reason: string | null; created_at: Date; ended_at: Date | null };
 export type WaitingFact = { trigger_id: string; status: 'queued' | 'held'; since: Date };
@@ -53,18 +53,20 @@ export class HealthFacts {
       this.runs(workspaceId, ids),
       this.waiting(workspaceId, ids),
     ]);
+    // What came to a subscription that is gone says nothing of the one that took its place.
+    const there = new Set(subscriptions.map(({ id }) => id));
     const failed = runs.filter(({ status }) => status === 'dead' || status === 'failed').map(({ id }) => id);
     const attempts = await this.query<AttemptFact>(
       `SELECT DISTINCT ON (run_id) run_id, code, message FROM attempt WHERE workspace_id = $1 AND run_id = ANY($2) ORDER BY run_id, number DESC`,
       [workspaceId, failed],
     );
-    return { connections, subscriptions, pulls, deliveries, runs, waiting, attempts };
+    return { connections, subscriptions, pulls, deliveries: deliveries.filter((one) => there.has(one.subscription_id)), runs, waiting, attempts };
   }
 
   private deliveries(workspaceId: string, feeds: string[]): Promise<DeliveryFact[]> {
     return this.query<DeliveryFact>(
       `SELECT d.* FROM unnest($2::text[]) AS f (id) CROSS JOIN LATERAL (
-         SELECT feed_id, status, reason, received_at FROM delivery
+         SELECT feed_id, subscription_id, status, reason, received_at FROM delivery
          WHERE feed_id = f.id AND workspace_id = $1 AND received_at >= $3 ORDER BY id DESC LIMIT ${DELIVERIES}
        ) d`,
       [workspaceId, feeds, this.clock.in(-DAY_MS)],
