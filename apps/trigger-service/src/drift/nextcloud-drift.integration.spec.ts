@@ -96,7 +96,7 @@ it('list forbidden (403) is not "all gone"', async () => {
   stage.nextcloud.faults.set({ kind: 'status', status: 403, path: '/ocs/v2.php/apps/webhook_listeners/**', times: 0 });
   expect(await stage.check(view)).toMatchObject({ status: 'degraded', externalId, reason: { code: 'check_refused', message: expect.stringContaining('administrator') } });
   const { items, unseen } = await orphans();
-  expect([items, unseen.at(-1)]).toEqual([[], { resource: CREATED, message: expect.stringContaining('administrator') }]);
+  expect([items, unseen]).toEqual([[], [expect.objectContaining({ message: expect.stringContaining('administrator') })]]);
   stage.nextcloud.faults.clear();
   stage.nextcloud.state.settings.webhooksEnabled = false;
   expect(await stage.check(view)).toMatchObject({ status: 'degraded', externalId });

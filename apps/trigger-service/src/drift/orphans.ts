@@ -36,14 +36,14 @@ export class OrphanFinder {
 
   /** At every resource that the connection listens or listened to. */
   async find(workspace: string, connection: string, call: CallContext): Promise<Orphans> {
-    const queue = await this.feeds(workspace, connection);
+    const queue = this.oncePerList(await this.feeds(workspace, connection));
     const found = new Map<string, Found>();
     const unseen: Orphans['unseen'] = [];
     const stopAt = this.clock.in(START_WITHIN_MS);
     const work = async () => {
       for (let feed = queue.shift(); feed; feed = this.clock.now() < stopAt ? queue.shift() : undefined) {
         try {
-          // Two feeds of one resource, and services whose list is the same for all resources, show an object twice.
+          // Two feeds of one resource show an object twice.
           for (const there of await this.listed(workspace, connection, feed, call)) found.set(`${feed.service} ${there.externalId} ${there.callbackUrl}`, { feed, there });
         } catch (error) {
           unseen.push({ resource: feed.resource, message: toServiceError(error).message });
@@ -80,6 +80,11 @@ export class OrphanFinder {
       'SELECT id, service, trigger_type, resource FROM feed WHERE workspace_id = $1 AND connection_id = $2 ORDER BY id DESC', [workspace, connection],
     );
     return rows.filter((feed) => this.remoteOf(feed) !== null);
+  }
+
+  private oncePerList(feeds: Feed[]): Feed[] {
+    const whole = (feed: Feed) => this.remoteOf(feed)?.listsAll === true;
+    return feeds.filter((feed, index) => !whole(feed) || feeds.findIndex((one) => one.service === feed.service && one.trigger_type === feed.trigger_type) === index);
   }
 
   private remoteOf({ service, trigger_type: type }: Feed): VisibleRemote | null {

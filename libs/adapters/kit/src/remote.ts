@@ -108,6 +108,8 @@ type EveryRemote<Want extends JsonObject> = {
 export type VisibleRemote<Want extends JsonObject = JsonObject> = EveryRemote<Want> & {
   /** Everything at this resource that the service lets us see, ours and foreign, all pages. */
   list(http: ServiceHttp, resource: string): Promise<RemoteSubscription[]>;
+  /** The list is the same whatever the resource, so asking for one is enough. */
+  listsAll?: true;
   /** Null when the service says it is not there. */
   get(http: ServiceHttp, resource: string, externalId: string): Promise<RemoteSubscription | null>;
   /**

@@ -35,6 +35,8 @@ export const remote: VisibleRemote<Want> = {
     return readAs(z.array(listener), data, 'a list of webhooks').map(subscriptionOf);
   },
 
+  listsAll: true,
+
   async get(http, _resource, externalId) {
     const data = await found(call(http, { method: 'GET', path: hookPath(externalId), accept: [404] }));
     return data === undefined ? null : subscriptionOf(readAs(listener, data, 'a webhook'));
