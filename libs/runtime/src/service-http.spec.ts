@@ -117,6 +117,19 @@ describe('how an adapter talks to its service', () => {
     expect(error.message).not.toContain('tok ');
   });
 
+  it('says of a call that it was not sent, where it knows', async () => {
+    const noToken = await service(
+      (_request, response) => response.end(),
+      () => Promise.reject(new ServiceError('unauthorised', 'A person must authorise this again.')),
+    );
+    expect((await failure(noToken)).details.unsent).toBe(true);
+    const answered = await service((_request, response) => response.writeHead(503).end());
+    expect((await failure(answered)).details.unsent).toBeUndefined();
+    const cutOff = await service((request) => request.socket.destroy());
+    expect(await failure(cutOff)).toMatchObject({ kind: 'unavailable' });
+    expect((await failure(cutOff)).details.unsent).toBeUndefined();
+  });
+
   it('passes on how long to wait', async () => {
     const http = await service((_request, response) => response.writeHead(429, { 'retry-after': '7' }).end());
     expect((await failure(http)).details.retryAfterMs).toBe(7000);
