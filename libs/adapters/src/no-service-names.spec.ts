@@ -7,7 +7,8 @@ import { loadAdapters } from './index.js';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = resolve(here, '../../..');
 const PASSED_OVER = ['node_modules', 'dist', 'generated', '.git'];
-const MAY_NAME_SERVICES = /\.(integration|e2e)\.spec\.tsx?$/;
+/** Specs that run against stand-ins of services, and what they share: the build leaves it out. */
+const MAY_NAME_SERVICES = /\.(integration|e2e)\.spec\.tsx?$|^apps\/.*\/fixtures\//;
 const READ = /\.(ts|tsx|mts|js|mjs|json|prisma|sql|html|css)$/;
 
 type File = { path: string; text: string };
@@ -29,11 +30,10 @@ function namings(files: File[], ids: string[]): Naming[] {
 async function filesBelow(folder: string): Promise<File[]> {
   const files: File[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) files.push(...(PASSED_OVER.includes(entry.name) ? [] : await filesBelow(path)));
-    else if (READ.test(entry.name) && !MAY_NAME_SERVICES.test(entry.name)) {
-      files.push({ path: relative(root, path).split(sep).join('/'), text: await readFile(path, 'utf8') });
-    }
+    const file = join(folder, entry.name);
+    const path = relative(root, file).split(sep).join('/');
+    if (entry.isDirectory()) files.push(...(PASSED_OVER.includes(entry.name) ? [] : await filesBelow(file)));
+    else if (READ.test(path) && !MAY_NAME_SERVICES.test(path)) files.push({ path, text: await readFile(file, 'utf8') });
   }
   return files;
 }
