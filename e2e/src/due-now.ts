@@ -7,6 +7,12 @@ export async function dueNow(subscription: string, of: Pick<System, 'urls'> = sy
   if (changed !== 1) throw new Error(`No try of the subscription ${subscription} is planned.`);
 }
 
+/** Lets it be time to read the log that a service keeps of what it sent. */
+export async function logDue(subscription: string, of: Pick<System, 'urls'> = system()): Promise<void> {
+  const changed = await write(of, 'UPDATE subscription SET log_at = now() WHERE id = $1 AND log_at IS NOT NULL', [subscription]);
+  if (changed !== 1) throw new Error(`No look into the log of the subscription ${subscription} is planned.`);
+}
+
 /** Lets the access token of a connection end, as it does when its time is over; whoever uses it next notices. */
 export async function expired(connection: string, of: Pick<System, 'urls'> = system()): Promise<void> {
   const values = [connection];
