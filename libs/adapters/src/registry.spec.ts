@@ -76,6 +76,13 @@ describe('service folders', () => {
   });
 
   const type = 'adapter.triggerTypes.thing';
+
+  it('may fetch what their messages do not carry', async () => {
+    await write('ant', source('ant', `delete ${type}.webhook.normalise; ${type}.pull = { begin() {}, page() {}, replay() {} };`));
+    const [ant] = (await loadAdapters({ directory })).all().map(describeAdapter);
+    expect(ant?.triggerTypes[0]?.capabilities).toMatchObject({ fetchesEvents: true, listsSubscriptions: false });
+  });
+
   it.each<[string, string, RegExp]>([
     ['has another id than its folder', source('bee'), /^Service folder 'ant' exports an adapter with id 'bee': give both the same name\.$/],
     ['exports nothing', 'export {};', /^Service folder 'ant' must export exactly one thing, 'adapter', but exports: nothing\.$/],
@@ -91,6 +98,9 @@ describe('service folders', () => {
     ['verifies nothing without being asked', source('ant', `${type}.webhook.verification = { kind: 'none' };`), /only be chosen by name/],
     ['verifies by an unknown scheme', source('ant', `${type}.webhook.verification = { kind: 'jwt' };`), /Verification scheme .* is unknown/],
     ['authorises at an unknown host', source('ant', "adapter.oauth = { authorize: { host: 'web' }, token: { host: 'api' } };"), /host 'web' is not among/],
+    ['neither reads nor fetches events', source('ant', `delete ${type}.webhook.normalise;`), /webhook\.normalise: must be a function where the type has no pull/],
+    ['fetches without a beginning', source('ant', `${type}.pull = { page() {}, replay() {} };`), /pull\.begin: must be a function/],
+    ['registers and never removes', source('ant', `${type}.remote = { register() {} };`), /remote\.remove: must be a function/],
     ['picks for an unknown field', source('ant', `${type}.pickers = { p: { field: 'other' } };`), /'other', which is no config field/],
   ])('one that %s is refused', async (_name, text, message) => {
     await write('ant', text);

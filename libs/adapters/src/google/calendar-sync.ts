@@ -37,6 +37,7 @@ export function syncPull(collection: Collection): PullSpec {
       for (let pageToken: string | undefined; ; ) {
         const answer = await ask(http, resource, { pageToken }, 'nextPageToken,nextSyncToken');
         if (answer.nextPageToken === undefined) return writeCursor({ sync: syncTokenOf(answer) });
+        if (answer.nextPageToken === pageToken) throw new ServiceError('garbage', 'Google gives the same page again and again; it will be tried again.');
         pageToken = answer.nextPageToken;
       }
     },
