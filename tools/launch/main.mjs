@@ -12,6 +12,7 @@ import { restoreCommand } from './restore-command.mjs';
 import { runAttached } from './run.mjs';
 import { testCommand } from './test-command.mjs';
 import { downCommand, statusCommand, upCommand } from './up-command.mjs';
+import { whyCommand } from './why-command.mjs';
 
 const usage = `Usage: ./vane COMMAND
 
@@ -19,6 +20,7 @@ const usage = `Usage: ./vane COMMAND
   down                            stop the apps and the servers that up started
   status                          what runs and whether it is ready
   logs APP [-f]                   the log of one app
+  why TRIGGER_ID [--json]         why a trigger does not run, layer by layer
   demo                            a complete example from connection to run
   keys [status]                   the key rings and what each key encrypts
   keys check [--deep]             what cannot be read with the keys that are there, and what to do
@@ -55,6 +57,7 @@ const commands = {
   down: downCommand,
   status: statusCommand,
   logs: logsCommand,
+  why: whyCommand,
   keys: keysCommand,
   backup: backupCommand,
   restore: restoreCommand,

@@ -92,6 +92,8 @@ export class Replacements {
     if (!old || isLeaving(old)) return null;
     if (old.expires_at && old.expires_at <= this.clock.now()) await this.pulls.gap(tx, old.feed_id, old.expires_at);
     const reason = { code: 'replaced', message: `${by.id} has taken its place.` };
+    // What people were told of the old one is over with the new one, which tells them so.
+    if (old.told_status !== null) await tx.query('UPDATE subscription SET told_status = $2, notice_at = $3 WHERE id = $1', [by.id, old.told_status, this.clock.now()]);
     return applyChange(tx, old, { status: 'removing', reason, attempts: 0, nextAttemptAt: this.clock.now() }, this.clock);
   }
 
