@@ -212,6 +212,15 @@ describe('what pulling costs', () => {
     expect(await stage.tick()).toBe(0);
     expect(await stage.started(trigger)).toHaveLength(120);
   });
+
+  it('is shared out: so is a feed whose pages take very long', async () => {
+    happen('a', 'b', 'c');
+    await ping();
+    stage.service.before = () => later(31);
+    expect([await stage.tick(), (await stage.row()).cursor]).toEqual([1, '2']);
+    expect([await stage.tick(), (await stage.row()).cursor]).toEqual([1, '3']);
+    expect(await stage.started(trigger)).toEqual(['a@1', 'b@1', 'c@1']);
+  });
 });
 
 describe('a failure', () => {

@@ -19,8 +19,9 @@ import { PullLost, type ClaimedPull, type Position, type Progress, type PullRows
 import { Resync } from './resync.js';
 import { waitAfter } from './waits.js';
 
-/** A feed with more than this has its next turn at once, so that no turn outlasts what asked for it. */
+/** A feed with more than this has its next turn at once, so that no turn outlasts what asked for it (`work.do`). */
 const PAGES_A_TURN = 50;
+const TURN_MS = 30_000;
 /** Nobody has listened when the last pull is longer ago than this many times the interval. */
 const GAP_INTERVALS = 3;
 /** A connection that cannot work is looked at again after this, unless it is said before that it works. */
@@ -31,7 +32,7 @@ const FAILING_FROM = 3;
 /** One turn at one feed: what was claimed, in whose name it commits, and what it has got to. */
 type Turn = {
   claimed: ClaimedPull; owner: string; spec: PullSpec; http: ServiceHttp; target: PullTarget; correlationId: string;
-  gapFrom: Date | null; at: Position; recovered: number; events: number; runs: number; pages: number; resynced: boolean;
+  gapFrom: Date | null; at: Position; recovered: number; events: number; runs: number; pages: number; resynced: boolean; until: Date;
 };
 
 export type PullerParts = {
@@ -93,7 +94,7 @@ export class Puller implements Work {
     return {
       claimed, owner, spec: type.pull, http, target, correlationId: call.correlationId, gapFrom: this.gapOf(claimed),
       at: { cursor: claimed.replaying ? claimed.replay_cursor : claimed.cursor, replaySince: claimed.replay_since },
-      recovered: claimed.recovered, events: 0, runs: 0, pages: 0, resynced: false,
+      recovered: claimed.recovered, events: 0, runs: 0, pages: 0, resynced: false, until: this.parts.clock.in(TURN_MS),
     };
   }
 
@@ -104,14 +105,15 @@ export class Puller implements Work {
     return told !== null && told < pulledAt ? told : pulledAt;
   }
 
-  /** False when there are more pages than one turn takes. */
+  /** False when there is more than one turn takes. */
   private async toTheEnd(turn: Turn): Promise<boolean> {
     for (;;) {
       const page = await this.fetch(turn);
       if (!page) continue;
       const last = await this.commit(turn, page);
       if (last) return true;
-      if ((turn.pages += 1) >= PAGES_A_TURN) {
+      turn.pages += 1;
+      if (turn.pages >= PAGES_A_TURN || this.parts.clock.now() > turn.until) {
         await this.parts.rows.postpone(turn.claimed.feed_id, turn.owner, this.parts.clock.now());
         return false;
       }
