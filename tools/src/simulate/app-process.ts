@@ -49,11 +49,11 @@ const load = async (file: string): Promise<Record<string, unknown>> => import(pa
 
 runMain(app, async () => {
   const [{ AppModule }, { settingsShape }] = (await Promise.all([load('app.module'), load('config')])) as [
-    { AppModule: { with(settings: unknown, clock: SimClock): never } },
+    { AppModule: { with(settings: unknown, clock: SimClock | { clock: SimClock }): never } },
     { settingsShape: Parameters<typeof readSettings>[0] },
   ];
   const settings = readSettings(settingsShape, process.env) as unknown as Parameters<typeof startApp>[0]['settings'];
-  const module = AppModule.with(settings, clock);
+  const module = AppModule.with(settings, app === 'oauth-service' ? { clock } : clock);
   if (app !== 'webhook-ingress') await startApp({ name: app, settings, module });
   else {
     const [{ addHookRoutes }, { Receiver }] = (await Promise.all([load('routes'), load('receiver')])) as [
