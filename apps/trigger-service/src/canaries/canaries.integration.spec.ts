@@ -72,6 +72,18 @@ describe('a canary of a service that sends a message when asked', () => {
     expect((await now()).status).toBe('active');
   });
 
+  it('is kept for ninety days', async () => {
+    await night();
+    const [first] = await canaries(row);
+    stage.advance(85 * 86_400);
+    await night();
+    expect(await canaries(row)).toHaveLength(2);
+    stage.advance(4 * 86_400);
+    await night();
+    const kept = await canaries(row);
+    expect([kept.length, kept.some(({ id }) => id === first!.id)]).toEqual([2, false]);
+  });
+
   it('that is lost fails alone, lost twice in a row it makes the subscription degraded, and heard again it recovers', async () => {
     stage.ingress = 'down';
     await night();
@@ -187,6 +199,29 @@ describe('a canary of a service that sends events alone', () => {
     expect(await canaries(files)).toMatchObject([{ failed_at: null }]);
     await after(301, files);
     expect(await canaries(files)).toMatchObject([{ failed_at: expect.any(Date), message: expect.stringContaining('within 10 minutes. Look whether the background jobs of Nextcloud run') }]);
+  });
+});
+
+describe('a canary of a service whose objects begin with a message', () => {
+  it('is a renewal that is due now, heard when the first message of the new object comes', async () => {
+    const at = stage.clock.now();
+    const copy = (from: string, id: string, status: string) =>
+      stage.database.pool.query(
+        `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, connection_id, resource, key, secrets_enc, want, applied, external_id, status,
+           status_since, attempts, version, created_at, secret_version, registered_at, canary_at, expires_at, renew_at)
+         SELECT $2, workspace_id, feed_id, 'google', 'drive-changes', connection_id, resource, $2, 'x', want, applied, 'channel', $3, $4, 0, 1, $4, 1, $4, $4, $5, $6
+         FROM subscription WHERE id = $1`,
+        [from, id, status, at, stage.clock.in(80_000_000), stage.clock.in(60_000_000)],
+      );
+    await stage.database.pool.query(`UPDATE subscription SET status = 'removed', canary_at = NULL WHERE id = $1`, [row.id]);
+    const [old, renewed] = [`${row.id}o`, `${row.id}r`];
+    await copy(row.id, old, 'active');
+    await stage.canaries.request((await stage.rows.read(old))!, call);
+    expect((await stage.rows.read(old))!.renew_at!.getTime()).toBeLessThanOrEqual(stage.clock.now().getTime());
+    await copy(old, renewed, 'pending');
+    expect(await canaries(row)).toMatchObject([{ subscription_id: old, heard_at: null }]);
+    expect(await stage.post(renewed, { 'x-goog-resource-state': 'sync' })).toBe(200);
+    expect(await canaries(row)).toMatchObject([{ subscription_id: old, heard_at: expect.any(Date) }]);
   });
 });
 

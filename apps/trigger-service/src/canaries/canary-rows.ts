@@ -1,4 +1,4 @@
-import { newId, type Database } from '@vane/db';
+import { firstIdAt, newId, type Database } from '@vane/db';
 import type { Clock } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { CLOCK_SKEW_MS, type SubscriptionRow } from '../sagas/subscription-rows.js';
@@ -14,6 +14,8 @@ export type CanaryRow = {
 
 /** A message that starts nothing: of which feed, and the marker of the canary where it carries one. */
 export type Heard = { feedId: string; marker: string | null; receivedAt: string };
+
+const KEPT_MS = 90 * 86_400_000;
 
 type Queryable = Pick<PoolClient, 'query'>;
 
@@ -48,8 +50,10 @@ export class CanaryRows {
     private readonly clock: Clock,
   ) {}
 
+  /** Makes one, and forgets those that nobody looks at any more. */
   async start(tx: Queryable, { id, workspace_id: workspaceId }: SubscriptionRow): Promise<CanaryRow> {
     const now = this.clock.now();
+    await tx.query('DELETE FROM canary WHERE subscription_id = $1 AND id < $2', [id, firstIdAt('canary', this.clock.in(-KEPT_MS))]);
     const { rows } = await tx.query<CanaryRow>(
       'INSERT INTO canary (id, workspace_id, subscription_id, started_at) VALUES ($1, $2, $3, $4) RETURNING *',
       [newId('canary', now), workspaceId, id, now],
