@@ -13,7 +13,7 @@ import type { Work } from '../work-desk.js';
 import { differenceOf, restoring, type Difference } from './difference.js';
 
 /** `$1` now, `$2` leases that ended before this are over, `$3` how many. */
-export const DUE_CHECKS = `
+const DUE_CHECKS = `
   SELECT id FROM subscription WHERE check_at <= $1 AND (lease_owner IS NULL OR lease_until < $2) ORDER BY check_at LIMIT $3`;
 
 /** What could not be looked at is looked at again after this part of the usual time. */

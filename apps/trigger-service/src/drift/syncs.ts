@@ -148,7 +148,7 @@ export class Syncs {
 }
 
 /** `$1` now, `$2` how many. */
-export const DUE_COUNTS = 'SELECT id FROM sync_request WHERE due_at <= $1 ORDER BY due_at LIMIT $2';
+const DUE_COUNTS = 'SELECT id FROM sync_request WHERE due_at <= $1 ORDER BY due_at LIMIT $2';
 
 function findingOf({ id, service, resource, status, drift, reason_code: code, reason_message: message, unseen, check_at: checkAt }: Finding): SyncView['findings'][number] {
   const notAsked = { code: 'not_checked', message: `The service could not be asked; it will be asked again at ${checkAt?.toISOString()}.` };
