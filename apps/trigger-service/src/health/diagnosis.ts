@@ -83,12 +83,13 @@ export class Diagnosis {
     return broken('delivery_log', `${adapter.label} says of what it sent last, at ${newest.at}: ${newest.status}.`, fix, facts);
   };
 
-  private async matched({ workspaceId, feedId, id }: TriggerRow): Promise<Matched> {
+  /** What came before there was this trigger was not for it. */
+  private async matched({ workspaceId, feedId, id, createdAt }: TriggerRow): Promise<Matched> {
     const { rows } = await this.database.pool.query<{ events: string; unmatched: string; skipped: string; newest: Date | null }>(
       `SELECT count(*) AS events, count(*) FILTER (WHERE r.status IS NULL) AS unmatched, count(*) FILTER (WHERE r.status = 'skipped') AS skipped, max(e.received_at) AS newest
-       FROM (SELECT id, received_at FROM event WHERE workspace_id = $1 AND feed_id = $2 ORDER BY id DESC LIMIT ${NEWEST}) e
+       FROM (SELECT id, received_at FROM event WHERE workspace_id = $1 AND feed_id = $2 AND received_at >= $4 ORDER BY id DESC LIMIT ${NEWEST}) e
        LEFT JOIN run r ON r.trigger_id = $3 AND r.event_id = e.id AND r.replay = 0`,
-      [workspaceId, feedId, id],
+      [workspaceId, feedId, id, createdAt],
     );
     const [row] = rows;
     return { events: Number(row!.events), unmatched: Number(row!.unmatched), skipped: Number(row!.skipped), newestAt: row!.newest };
