@@ -1,5 +1,4 @@
-import { rmSync } from 'node:fs';
-import { newStateDirectory } from '../chaos/kill-house.js';
+import { onOwnGround } from '../chaos/own-ground.js';
 import { seededRandom } from '../chaos/random.js';
 import { judge, type Verdict } from './judge.js';
 import { DAY, makePlan, MONTH, SHORT, type Plan } from './plan.js';
@@ -23,18 +22,7 @@ const PARTITIONS_EVERY = 144;
  */
 export async function simulateMonth({ short, seed, say }: { short: boolean; seed: number; say: Say }): Promise<MonthResult> {
   const began = performance.now();
-  const dir = newStateDirectory();
-  const closers: (() => Promise<unknown>)[] = [];
-  const close = async () => {
-    for (const one of closers.splice(0).reverse()) await one();
-  };
-  const interrupted = () => void close().then(() => {
-    rmSync(dir, { recursive: true, force: true });
-    process.exit(130);
-  });
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-  let ok = false;
-  try {
+  return onOwnGround(say, async ({ dir, closers }) => {
     const plan = makePlan(short ? SHORT : MONTH, seededRandom(seed));
     const house = await openHouse({ dir, now: BEGIN, seed, accounts: accountsOf(plan), closers, say });
     const world = new World(house.google, plan);
@@ -45,15 +33,10 @@ export async function simulateMonth({ short, seed, say }: { short: boolean; seed
     await new Month(house, plan, world, from, say, began).live();
     const verdict = await judge({ house, plan, world, triggers, firstFact, from });
     const kills = house.processes.reduce((sum, process) => sum + process.kills, 0);
-    ok = verdict.lost === 0 && verdict.duplicates === 0 && verdict.lapsed === 0 && verdict.orphans === 0;
+    const ok = verdict.lost === 0 && verdict.duplicates === 0 && verdict.lapsed === 0 && verdict.orphans === 0;
     const seconds = Math.round((performance.now() - began) / 1000);
     return { ...verdict, kills, days: Math.round(plan.lengthMs / DAY), seconds, seed, ok };
-  } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-    await close();
-    if (ok) rmSync(dir, { recursive: true, force: true });
-    else say(`The logs of the processes are kept in ${dir}/logs.`);
-  }
+  });
 }
 
 /** Walks through the plan step by step. */
