@@ -50,7 +50,7 @@ describe('events that GitHub could not deliver', () => {
     const reads = () => stage.requests().filter((request) => request.startsWith('GET ') && request.endsWith('/deliveries')).length;
     const before = reads();
     await logDue(trigger.subscription!.id);
-    await eventually('the log to be read again', () => reads() > before, { timeoutMs: 60_000 });
+    await eventually('the log to be read again', async () => reads() > before, { timeoutMs: 60_000 });
     await stage.fake.idle();
     expect([attempts(), (await stage.workspace.events(trigger.id)).length]).toEqual([5, 7]);
   });
