@@ -41,6 +41,9 @@ function otherAccountMessage(service: string, before: string, after: string, { t
 
 function lostScopesMessage(service: string, lost: string[], { triggers, triggerCount }: ConnectionUses): string {
   const stopped = triggers.filter(({ scopes }) => scopes.some((scope) => lost.includes(scope))).map(({ name }) => name);
+  if (stopped.length === 0 && triggerCount <= triggers.length) {
+    return `${service} did not grant ${lost.join(', ')} any more. Without, what deleted triggers have left there cannot be removed.`;
+  }
   const unseen = triggerCount > triggers.length ? ', and maybe others' : '';
   return `${service} did not grant ${lost.join(', ')} any more. Without, these triggers cease to work: ${named(stopped, stopped.length)}${unseen}.`;
 }

@@ -13,10 +13,11 @@ export class ConnectionUsesReader {
 
   async of(workspace: string, connectionId: string): Promise<ConnectionUses> {
     const scoped = this.database.forWorkspace(workspace);
-    const [triggerCount, triggers, types, subscriptions, tombstones, heldRuns] = await Promise.all([
+    const [triggerCount, triggers, types, owed, subscriptions, tombstones, heldRuns] = await Promise.all([
       scoped.trigger.count({ where: { connectionId } }),
       scoped.trigger.findMany({ where: { connectionId }, orderBy: { id: 'asc' }, take: SHOWN, select: { id: true, name: true, service: true, type: true, status: true } }),
       scoped.trigger.findMany({ where: { connectionId }, distinct: ['service', 'type'], select: { service: true, type: true } }),
+      scoped.subscription.findMany({ where: { connectionId, status: 'removing' }, distinct: ['service', 'triggerType'], select: { service: true, triggerType: true } }),
       scoped.subscription.count({ where: { connectionId, status: { notIn: ['removing', 'removed'] } } }),
       scoped.subscription.count({ where: { connectionId, status: 'removing' } }),
       this.heldRuns(workspace, connectionId),
@@ -29,7 +30,7 @@ export class ConnectionUsesReader {
         status: status as ConnectionUses['triggers'][number]['status'],
         scopes: this.scopes(service, type),
       })),
-      scopes: [...new Set(types.flatMap(({ service, type }) => this.scopes(service, type)))],
+      scopes: [...new Set([...types, ...owed.map(({ service, triggerType: type }) => ({ service, type }))].flatMap(({ service, type }) => this.scopes(service, type)))],
       subscriptions,
       tombstones,
       heldRuns,

@@ -319,7 +319,7 @@ export const getConnectionUses = defineOperation({
     triggerCount: z.number().int(),
     /** The oldest 100; `scopes` are those that its trigger type needs. */
     triggers: z.array(z.object({ id: id('trigger'), name: label, type: slug, status: z.enum(TRIGGER_STATUSES), scopes: z.array(z.string()) })),
-    /** Those that any of its triggers needs. */
+    /** Those that any of its triggers needs, or the removal of what one has left at the service. */
     scopes: z.array(z.string()),
     /** Objects that the service holds for us, without those whose removal is owed. */
     subscriptions: z.number().int(),
