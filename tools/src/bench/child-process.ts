@@ -14,13 +14,14 @@ export const builtFile = (path: string) => fileURLToPath(new URL(`../../../${pat
 
 /**
  * Starts a program and resolves when `isReady` does. Its output goes to `logFile`. Throws a Problem when it ends first
- * or is not ready in time.
+ * or is not ready in time. With `onMessage` it has a channel to us.
  */
 export async function startServer(options: {
-  name: string; nodeArgs: string[]; env: Record<string, string>; logFile: string; isReady: () => Promise<boolean>;
+  name: string; nodeArgs: string[]; env: Record<string, string>; logFile: string; isReady: () => Promise<boolean>; onMessage?: (message: unknown) => void;
 }): Promise<Server> {
   const log = openSync(options.logFile, 'a');
-  const child = spawn(process.execPath, options.nodeArgs, { env: options.env, stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, options.nodeArgs, { env: options.env, stdio: ['ignore', log, log, ...(options.onMessage ? ['ipc' as const] : [])] });
+  if (options.onMessage) child.on('message', options.onMessage);
   const deadline = performance.now() + START_DEADLINE_MS;
   while (!(await options.isReady())) {
     if (child.exitCode !== null) throw new Problem(`${options.name} ended before it was ready: see ${options.logFile}.`);

@@ -1,6 +1,7 @@
 import { Problem } from '../../launch/index.mjs';
 import { openHouse, type House, type Side } from './bench-house.js';
 import { runLoad } from './child-process.js';
+import { median, round } from './figures.js';
 import { BODY_BYTES, CONNECTIONS, type LoadResult } from './load-job.js';
 import { ID_HEADER, SIGNATURE_HEADER } from './subscription-fixture.js';
 
@@ -63,12 +64,9 @@ async function measure(house: House, side: Side, durationMs: number): Promise<Lo
 }
 
 function figures(results: LoadResult[]): Figures {
-  const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
   return {
     rps: Math.round(median(results.map((result) => result.rps))),
     p50_ms: round(median(results.map((result) => result.p50Ms)), 2),
     p99_ms: round(median(results.map((result) => result.p99Ms)), 2),
   };
 }
-
-const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;

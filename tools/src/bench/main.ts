@@ -1,24 +1,28 @@
 import { parseArgs } from 'node:util';
 import { Problem } from '../../launch/index.mjs';
 import { benchIngress } from './ingress.js';
+import { benchSync, proveExactlyOnce } from './sync.js';
 
 const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile DIRECTORY]
+       ./vane bench sync [--short] [--exactly-once] [--trigger-services COUNT]
 
   ingress    signed posts made durable per second by one webhook-ingress, against a bare server that does the least
   --short    three seconds a round instead of eight
   --floor    fail below this ratio (0.5 unless told)
-  --profile  write a CPU profile of ingress there`;
+  --profile  write a CPU profile of ingress there
+
+  sync       what finding 1,000 due subscriptions costs among 100,000 and among 2,000, and how many are renewed per second
+  --short    among 10,000 and 2,000, and fewer renewals
+  --exactly-once      instead: 5,000 due at once (with --short 300), four sync-workers, each is to be renewed exactly once
+  --trigger-services  how many trigger-services do the renewing (1 unless told)`;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { short: { type: 'boolean', default: false }, floor: { type: 'string', default: '0.5' }, profile: { type: 'string' } },
-  });
+async function ingress(args: string[]): Promise<number> {
+  const options = { short: { type: 'boolean', default: false }, floor: { type: 'string', default: '0.5' }, profile: { type: 'string' } } as const;
+  const { values } = parseArgs({ args, options });
   const floor = Number(values.floor);
-  if (positionals.length !== 1 || positionals[0] !== 'ingress' || !(floor >= 0)) throw new Problem(usage, 2);
+  if (!(floor >= 0)) throw new Problem(usage, 2);
   const result = await benchIngress({ short: values.short, say, ...(values.profile ? { profileDirectory: values.profile } : {}) });
   const ok = result.ratio >= floor;
   if (!ok) say(`Vane reaches ${result.ratio} of the ceiling, less than the floor of ${floor}.`);
@@ -26,8 +30,26 @@ async function main(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
+async function sync(args: string[]): Promise<number> {
+  const options = {
+    'short': { type: 'boolean', default: false }, 'exactly-once': { type: 'boolean', default: false }, 'trigger-services': { type: 'string', default: '1' },
+  } as const;
+  const { values } = parseArgs({ args, options });
+  const triggerServices = Number(values['trigger-services']);
+  if (!Number.isInteger(triggerServices) || triggerServices < 1) throw new Problem(usage, 2);
+  const measure = values['exactly-once'] ? proveExactlyOnce : benchSync;
+  const { ok, ...result } = await measure({ short: values.short, triggerServices, say });
+  say(JSON.stringify(result));
+  return ok ? 0 : 1;
+}
+
+const benches: Record<string, (args: string[]) => Promise<number>> = { ingress, sync };
+
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const [name = '', ...args] = process.argv.slice(2);
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (!bench) throw new Problem(usage, 2);
+  process.exitCode = await bench(args);
 } catch (error) {
   const expected = error instanceof Problem || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (!expected) throw error;
