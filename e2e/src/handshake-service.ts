@@ -12,6 +12,10 @@ export type HandshakeService = {
   challenges: { status: number; echoed: boolean }[];
   /** The Authorization headers it was called with. */
   callers: string[];
+  /** Whether a URL that has answered the challenge is refused all the same. */
+  refusing: { challenged: boolean };
+  /** What was to be registered, whatever was answered. */
+  offered: Pick<Channel, 'url' | 'secret'>[];
   /** Posts a message to every channel of a topic, and returns the statuses. */
   publish(topic: string, message: unknown): Promise<number[]>;
   close(): Promise<void>;
@@ -22,6 +26,8 @@ export async function startHandshakeService(mayCall: (authorization: string) => 
   const channels: Channel[] = [];
   const challenges: HandshakeService['challenges'] = [];
   const callers: string[] = [];
+  const refusing = { challenged: false };
+  const offered: HandshakeService['offered'] = [];
 
   const challenge = async (url: string): Promise<boolean> => {
     const text = randomBytes(16).toString('hex');
@@ -31,7 +37,9 @@ export async function startHandshakeService(mayCall: (authorization: string) => 
     return answer.status === 200 && echoed;
   };
   const store = async (id: string, wanted: Omit<Channel, 'id'>): Promise<Answer> => {
+    offered.push(wanted);
     if (!(await challenge(wanted.url))) return { status: 400, json: { message: 'The URL did not answer the challenge.' } };
+    if (refusing.challenged) return { status: 403, json: { message: 'This URL is refused.' } };
     const made = { ...wanted, id };
     channels.splice(0, channels.length, ...channels.filter((one) => one.id !== id), made);
     return { status: 200, json: made };
@@ -61,6 +69,8 @@ export async function startHandshakeService(mayCall: (authorization: string) => 
     channels,
     challenges,
     callers,
+    refusing,
+    offered,
     publish: (topic, message) =>
       Promise.all(
         channels
