@@ -4,6 +4,7 @@ import { VaneError, type CallContext, type CanaryView, type InputOf } from '@van
 import { Database, pageOf } from '@vane/db';
 import { Handles } from '@vane/runtime';
 import { Canaries } from '../canaries/canaries.js';
+import { Connections } from '../connections.js';
 import { SubscriptionRows, type SubscriptionRow } from '../sagas/subscription-rows.js';
 
 @Controller()
@@ -11,12 +12,16 @@ export class CanariesController {
   constructor(
     @Inject(Canaries) private readonly canaries: Canaries,
     @Inject(SubscriptionRows) private readonly subscriptions: SubscriptionRows,
+    @Inject(Connections) private readonly connections: Connections,
     @Inject(Database) private readonly database: Database,
   ) {}
 
   @Handles(contracts.sendCanary)
   async send(input: InputOf<typeof contracts.sendCanary>, call: CallContext) {
-    const row = await this.canaries.request(await this.subscription(input), call);
+    const subscription = await this.subscription(input);
+    // What is sent is sent as the account behind the connection.
+    if (subscription.connection_id !== null) await this.connections.own(input.workspace, subscription.connection_id, call);
+    const row = await this.canaries.request(subscription, call);
     return view({ id: row.id, subscriptionId: row.subscription_id, startedAt: row.started_at, heardAt: row.heard_at, failedAt: row.failed_at, message: row.message });
   }
 
