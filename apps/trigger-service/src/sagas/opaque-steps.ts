@@ -51,7 +51,8 @@ export class OpaqueSteps {
     const aux = await this.rows.auxOf(row);
     if (remote.removeNeedsAux && !aux) {
       const message = 'What its registration may have left at the service cannot be removed before another one of the same resource is registered. It ends there by itself.';
-      return { status: 'removing', reason: { code: 'aux_unknown', message }, nextAttemptAt: row.expires_at };
+      const expiresAt = row.expires_at ?? (remote.longestLifetimeMs === undefined ? null : this.clock.in(remote.longestLifetimeMs));
+      return { status: 'removing', reason: { code: 'aux_unknown', message }, expiresAt, nextAttemptAt: expiresAt };
     }
     await remote.remove(http, row.resource, row.external_id!, aux);
     return { status: 'removed', externalId: null, applied: null };

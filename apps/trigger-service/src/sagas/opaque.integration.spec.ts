@@ -243,6 +243,20 @@ describe('removing from a service that shows nothing', () => {
     expect(await read(row.id)).toMatchObject({ status: 'removed', reason_code: 'expired' });
   });
 
+  it('that nothing can be asked about, because its registration was never answered, ends by itself', async () => {
+    const row = await pending();
+    breaks('register');
+    await settle(row.id);
+    await stage.dropTriggers(row.feed_id, 'channel');
+    await settle(row.id);
+    const owed = await read(row.id);
+    expect(owed).toMatchObject({ status: 'removing', reason_code: 'aux_unknown', external_id: row.id });
+    expect(owed.next_attempt_at).toEqual(owed.expires_at);
+    stage.clock.aheadMs += 31 * DAY;
+    await stage.tick();
+    expect(await read(row.id)).toMatchObject({ status: 'removed', reason_code: 'expired' });
+  });
+
   it('asks nothing where nothing can be', async () => {
     const row = await pending();
     await stage.dropTriggers(row.feed_id, 'channel');
