@@ -39,7 +39,6 @@ describe('Registration', () => {
     stage.fake.faults.set([{ kind: 'timeout', afterWork: true, operation: 'calendar.events.watch' }, { kind: 'lost', operation: 'calendar.events.watch' }]);
     const answers = await Promise.all(calendars.map((calendarId) => stage.send('calendar-events', { calendarId })));
     expect(answers.map(({ status }) => status)).toEqual([202, 202]);
-    expect(stage.live()).toHaveLength(2);
     const triggers = await Promise.all(answers.map((answer) => eventually('the trigger to be active', async () => {
       const trigger = await stage.read(asTrigger(answer));
       return trigger.subscription!.status === 'active' && trigger;
