@@ -7,7 +7,7 @@ const usage = `Usage: ./vane simulate month [--short] [--seed NUMBER]
 
   month      a month in simulated time: 1,000 channels, lost and doubled messages, outages, kill -9 at random awaits;
              the service's stand-in counts what became of every change
-  --short    nine days and 100 channels
+  --short    five days and 60 channels
   --seed     repeat the plan of an earlier month`;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);

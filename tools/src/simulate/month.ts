@@ -14,7 +14,7 @@ type Say = (line: string) => void;
 const BEGIN = new Date('2026-01-05T08:00:00Z');
 const SEED_FAULTS = 7;
 /** Ticks of the sweeps come at every step; partitions are made ahead once a day. */
-const PARTITIONS_EVERY = 144;
+const PARTITIONS_EVERY = 72;
 
 /**
  * A month in simulated time, with everything that goes wrong in a month. What became of it is judged by the log of the

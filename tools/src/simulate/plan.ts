@@ -34,11 +34,11 @@ export type Plan = {
 
 export type PlanSize = { days: number; feeds: number; accounts: number; changes: number; kills: number };
 
-export const MONTH: PlanSize = { days: 30, feeds: 1_000, accounts: 10, changes: 21_000, kills: 120 };
-/** Long enough that every channel is renewed and an outage of a day fits in. */
-export const SHORT: PlanSize = { days: 9, feeds: 100, accounts: 4, changes: 2_100, kills: 24 };
+export const MONTH: PlanSize = { days: 30, feeds: 1_000, accounts: 10, changes: 20_500, kills: 108 };
+/** With its tail long enough that every channel is renewed, and an outage of a day fits in. */
+export const SHORT: PlanSize = { days: 5, feeds: 60, accounts: 3, changes: 900, kills: 12 };
 
-const STEP_MS = 10 * MINUTE;
+const STEP_MS = 20 * MINUTE;
 /** Of the changes, those that come right after one another, so that a service collapses them. */
 const BURSTS = 0.15;
 
