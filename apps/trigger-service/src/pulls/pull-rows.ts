@@ -72,6 +72,14 @@ export class PullRows {
     if (rowCount === 0) throw new PullLost();
   }
 
+  /** Extends the lease. @throws PullLost */
+  async extend(feedId: string, owner: string): Promise<void> {
+    const { rowCount } = await this.database.pool.query('UPDATE feed_pull SET lease_until = $3 WHERE feed_id = $1 AND lease_owner = $2', [
+      feedId, owner, this.clock.in(LEASE_MS),
+    ]);
+    if (rowCount === 0) throw new PullLost();
+  }
+
   /**
    * The end was reached: what was wanted before the pull is done, the lease ends. Due again at `next`, or at once when more is
    * wanted by now; `closed` says that a gap that was to be closed is.

@@ -296,8 +296,8 @@ describe('a failure', () => {
   it('to store one event is told, and keeps no other from coming', async () => {
     happen('a', 'b', 'c');
     const page = stage.service.page.bind(stage.service);
-    stage.service.page = async (cursor) => {
-      const read = await page(cursor);
+    stage.service.page = async (http, cursor) => {
+      const read = await page(http, cursor);
       return { ...read, events: read.events.map((event) => (event.dedupeKey === 'b@1' ? { ...event, occurredAt: 'the day before' } : event)) };
     };
     await ping();

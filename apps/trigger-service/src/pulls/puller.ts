@@ -11,7 +11,7 @@ import { readied } from '../intake/normalise.js';
 import { isAboutContent, reasonOf } from '../intake/refused-content.js';
 import { unionOf } from '../sagas/feeds.js';
 import { spread } from '../sagas/schedule.js';
-import { CLOCK_SKEW_MS } from '../sagas/subscription-rows.js';
+import { CLOCK_SKEW_MS, LEASE_MS } from '../sagas/subscription-rows.js';
 import type { Work } from '../work-desk.js';
 import { FeedHistory, PULL_FAILING } from './feed-history.js';
 import type { FeedPulls } from './feed-pulls.js';
@@ -22,6 +22,8 @@ import { waitAfter } from './waits.js';
 /** A feed with more than this has its next turn at once, so that no turn outlasts what asked for it (`work.do`). */
 const PAGES_A_TURN = 50;
 const TURN_MS = 30_000;
+/** How old a lease gets before it is extended: what is left is longer than one call. */
+const EXTEND_AFTER_MS = LEASE_MS / 3;
 /** Nobody has listened when the last pull is longer ago than this many times the interval. */
 const GAP_INTERVALS = 3;
 /** A connection that cannot work is looked at again after this, unless it is said before that it works. */
@@ -89,12 +91,28 @@ export class Puller implements Work {
     const adapter = this.parts.adapters.get(claimed.service);
     const type = adapter?.triggerTypes[claimed.trigger_type];
     if (!adapter || !type?.pull) throw new ServiceError('unavailable', `No adapter that fetches ${claimed.service}/${claimed.trigger_type} is installed. Install it.`);
-    const http = await this.parts.connections.http(adapter, claimed.workspace_id, claimed.connection_id, call);
+    const http = this.leased(await this.parts.connections.http(adapter, claimed.workspace_id, claimed.connection_id, call), claimed.feed_id, owner);
     const target = { resource: claimed.resource, want: unionOf(type, claimed.live.map(({ want }) => want)) };
     return {
       claimed, owner, spec: type.pull, http, target, correlationId: call.correlationId, gapFrom: this.gapOf(claimed),
       at: { cursor: claimed.replaying ? claimed.replay_cursor : claimed.cursor, replaySince: claimed.replay_since },
       recovered: claimed.recovered, events: 0, runs: 0, pages: 0, resynced: false, until: this.parts.clock.in(TURN_MS),
+    };
+  }
+
+  /** A page may take many calls: the lease is extended between them, and none is made for a feed that another has taken over. */
+  private leased(http: ServiceHttp, feedId: string, owner: string): ServiceHttp {
+    const { clock, rows } = this.parts;
+    let extended = clock.now();
+    return {
+      hostUrl: (host) => http.hostUrl(host),
+      request: async (request) => {
+        if (extended < clock.in(-EXTEND_AFTER_MS)) {
+          await rows.extend(feedId, owner);
+          extended = clock.now();
+        }
+        return http.request(request);
+      },
     };
   }
 
