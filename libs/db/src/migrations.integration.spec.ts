@@ -59,6 +59,46 @@ describe('applyMigrations', () => {
   });
 });
 
+describe('0005_subscriptions_that_live', () => {
+  const at = '2026-01-02T03:04:05.000Z';
+  const added = '0005_subscriptions_that_live';
+
+  /** A database of before, with a hook, one that is removed, one that a person entered, and two triggers. */
+  async function before(): Promise<void> {
+    const later = (await readMigrations()).migrationDirectories.map(({ path }) => path).filter((path) => path >= added);
+    for (const path of later) await rm(join(folder, 'migrations', path), { recursive: true });
+    await applyMigrations({ databaseUrl: database.url, folder });
+    await pool.query(`INSERT INTO workspace (id, name, created_at) VALUES ('w', 'w', $1)`, [at]);
+    await pool.query(`INSERT INTO feed (id, workspace_id, connection_id, service, trigger_type, resource, created_at) VALUES ('f', 'w', 'c', 's', 't', 'r', $1)`, [at]);
+    for (const [id, status, externalId] of [['hook', 'active', '7'], ['gone', 'removed', '8'], ['by hand', 'active', null]]) {
+      await pool.query(
+        `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, external_id, status, status_since, attempts,
+           version, created_at, secret_version) VALUES ($1, 'w', 'f', 's', 't', 'r', $1, 'x', '{}', $2, $3, $4, 0, 1, $4, 1)`,
+        [id, externalId, status, at],
+      );
+    }
+    for (const status of ['enabled', 'paused']) {
+      await pool.query(
+        `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, config, want, status, version, created_at, updated_at)
+         VALUES ($1, 'w', 'f', 'n', 's', 't', '{}', '{}', $1, 1, $2, $2)`,
+        [status, at],
+      );
+    }
+  }
+
+  it('has what is registered looked at, tried and watched from then on', async () => {
+    await before();
+    expect((await applyMigrations({ databaseUrl: database.url })).applied).toContain(added);
+    const due = (id: string, when: Date | null) => ({ id, registered_at: when, check_at: when, log_at: when, canary_at: when });
+    expect((await pool.query('SELECT id, registered_at, check_at, log_at, canary_at FROM subscription ORDER BY id')).rows).toEqual([
+      due('by hand', null), due('gone', null), due('hook', new Date(at)),
+    ]);
+    expect((await pool.query('SELECT id, silence_at, resync, on_drift FROM trigger ORDER BY id')).rows).toEqual([
+      { id: 'enabled', silence_at: new Date(at), resync: 'from_now', on_drift: 'restore' }, { id: 'paused', silence_at: null, resync: 'from_now', on_drift: 'restore' },
+    ]);
+  });
+});
+
 describe('an unusable database', () => {
   it('is named without the password of its URL', async () => {
     const url = new URL(database.url);

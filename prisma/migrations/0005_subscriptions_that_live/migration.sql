@@ -15,8 +15,8 @@ ADD COLUMN     "registered_at" TIMESTAMPTZ(3),
 ADD COLUMN     "renew_at" TIMESTAMPTZ(3),
 ADD COLUMN     "replaces_id" TEXT,
 ADD COLUMN     "told_status" TEXT;
--- What was registered before is compared with the service, and its log read, at the next look.
-UPDATE "subscription" SET "registered_at" = "created_at", "check_at" = "status_since", "log_at" = "status_since"
+-- What was registered before is compared with the service, its log read, and whether what it sends arrives tried, at the next look.
+UPDATE "subscription" SET "registered_at" = "created_at", "check_at" = "status_since", "log_at" = "status_since", "canary_at" = "status_since"
   WHERE "external_id" IS NOT NULL AND "status" NOT IN ('removing', 'removed');
 
 -- AlterTable
