@@ -93,6 +93,17 @@ describe.each([['a signal', told], ['the next sweep', () => follower.follow()]])
     expect((await read(active)).version).toBe(version);
   });
 
+  it('leaves what waits for a decision of a person, before and after', async () => {
+    const drift = { kind: 'missing', ours: {}, theirs: null, seenAt: clock.now().toISOString() };
+    const id = await addSubscription({ status: 'missing', reason_code: 'missing_at_service', drift });
+    await become('auth_required', 'over');
+    await follow();
+    clock.advance(MINUTE);
+    await become('active');
+    await follow();
+    expect(await read(id)).toMatchObject({ status: 'missing', reasonCode: 'missing_at_service', drift, nextAttemptAt: null });
+  });
+
   it('that works again makes them due at once, and not again when the service refuses them all the same', async () => {
     const ids = [await addSubscription(), await addSubscription({ status: 'pending', external_id: null, applied: null })];
     await become('auth_required', 'over');

@@ -13,13 +13,14 @@ const WITH_HISTORY = `
   INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message)
   SELECT workspace_id, id, $1, status, reason_code, reason_message FROM changed`;
 
+/** What was found changed at the service and flagged is left as it is: it waits for a person as well, and is not asked about. */
 const STOP = `
   WITH changed AS (
     UPDATE subscription s
        SET status = 'auth_required', status_since = $1, reason_code = 'unauthorised', reason_message = c.reason, next_attempt_at = $5, version = s.version + 1
       FROM connection c
      WHERE c.status = 'auth_required' AND s.workspace_id = c.workspace_id AND s.connection_id = c.id
-       AND s.status IN ('pending', 'active', 'renewing', 'degraded', 'missing') AND ${CONCERNED}
+       AND s.status IN ('pending', 'active', 'renewing', 'degraded', 'missing') AND s.drift IS NULL AND ${CONCERNED}
     RETURNING s.workspace_id, s.id, s.status, s.reason_code, s.reason_message
   )${WITH_HISTORY}`;
 
