@@ -19,7 +19,10 @@ export const appNeeds = {
     urls: ['database', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'],
   },
   'oauth-service': { urls: ['database', 'nats'], secrets: ['VANE_KEYS_OAUTH'] },
-  'trigger-service': { urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'], options: ['VANE_PULL_EVERY_SECONDS', 'VANE_CHECK_EVERY_SECONDS'] },
+  'trigger-service': {
+    urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_HOOKS', 'VANE_KEYS_DATA_PUBLIC', 'VANE_INGRESS_KEY_SECRET'],
+    options: ['VANE_PULL_EVERY_SECONDS', 'VANE_CHECK_EVERY_SECONDS', 'VANE_LOG_EVERY_SECONDS', 'VANE_CANARY_EVERY_SECONDS'],
+  },
   'sync-worker': { urls: ['redis', 'nats'], secrets: [] },
   'run-worker': {
     urls: ['database', 'redis', 'nats'], secrets: ['VANE_KEYS_DATA_PRIVATE'], options: ['VANE_RUN_CONCURRENCY', 'VANE_SCRIPT_PROCESSES'],

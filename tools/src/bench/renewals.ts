@@ -30,7 +30,7 @@ export class Renewals {
     const service = await CalendarService.start(ground);
     const site = await Site.open(ground, servers, 'renew', {
       VANE_EGRESS_ALLOW: new URL(service.url).host,
-      // Only renewals, and the pull that follows each, are measured.
+      // Only renewals, and the pull that follows each, are measured; a canary of such a service is a renewal, too.
       VANE_PULL_EVERY_SECONDS: '86400', VANE_CANARY_EVERY_SECONDS: '0',
     });
     await site.start('oauth-service');
