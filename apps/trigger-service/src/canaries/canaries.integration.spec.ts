@@ -45,6 +45,18 @@ async function night(of = row): Promise<void> {
   await after(11, of);
   await after(600, of);
 }
+/** Another one serves its feed from now on, whose own canary is a long time off. */
+async function replaced({ id }: SubscriptionRow): Promise<string> {
+  await stage.database.pool.query(
+    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, connection_id, resource, key, secrets_enc, want, applied, external_id, status,
+       status_since, attempts, version, created_at, secret_version, registered_at, canary_at)
+     SELECT $2, workspace_id, feed_id, service, trigger_type, connection_id, resource, $2, 'x', want, applied, external_id, 'active', $3, 0, 1, $3, 1, $3, $4
+     FROM subscription WHERE id = $1`,
+    [id, `${id}2`, stage.clock.now(), stage.clock.in(200_000_000)],
+  );
+  await stage.database.pool.query(`UPDATE subscription SET status = 'removed', canary_at = NULL WHERE id = $1`, [id]);
+  return `${id}2`;
+}
 const codes = async (of = row) => (await stage.history(of)).map(({ status, code }) => `${status} ${code}`);
 
 describe('a canary of a service that sends a message when asked', () => {
@@ -141,17 +153,12 @@ describe('a canary of a service that sends a message when asked', () => {
   it('of a subscription that was replaced is judged by what serves the feed now', async () => {
     stage.ingress = 'down';
     await stage.canaries.request(row, call);
-    await stage.database.pool.query(
-      `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, connection_id, resource, key, secrets_enc, want, applied, external_id, status,
-         status_since, attempts, version, created_at, secret_version, registered_at, canary_at)
-       SELECT $2, workspace_id, feed_id, service, trigger_type, connection_id, resource, $2, 'x', want, applied, external_id, 'active', $3, 0, 1, $3, 1, $3, $4
-       FROM subscription WHERE id = $1`,
-      [row.id, `${row.id}2`, stage.clock.now(), stage.clock.in(200_000_000)],
-    );
-    await stage.database.pool.query(`UPDATE subscription SET status = 'removed', canary_at = NULL WHERE id = $1`, [row.id]);
+    const fresh = await replaced(row);
     stage.advance(130);
-    expect(await stage.canaries.due(10)).toEqual([`${row.id}2`]);
-    expect(await stage.canaries.do(`${row.id}2`, call)).toBe(true);
+    expect(await stage.canaries.due(10)).toEqual([]);
+    stage.advance(480);
+    expect(await stage.canaries.due(10)).toEqual([fresh]);
+    expect(await stage.canaries.do(fresh, call)).toBe(true);
     expect(await canaries(row)).toMatchObject([{ failed_at: expect.any(Date) }]);
     expect(await stage.canaries.due(10)).toEqual([]);
   });
@@ -199,6 +206,18 @@ describe('a canary of a service that sends events alone', () => {
     expect(await canaries(files)).toMatchObject([{ failed_at: null }]);
     await after(301, files);
     expect(await canaries(files)).toMatchObject([{ failed_at: expect.any(Date), message: expect.stringContaining('within 10 minutes. Look whether the background jobs of Nextcloud run') }]);
+  });
+
+  it('is not looked at over and over while it has time, when its subscription was replaced', async () => {
+    stage.nextcloud.faults.set({ kind: 'delivery-drop', times: 0 });
+    await stage.canaries.request(files, call);
+    await stage.idle();
+    const fresh = await replaced(files);
+    stage.advance(300);
+    for (const id of await stage.canaries.due(10)) await stage.canaries.do(id, call);
+    expect(await stage.canaries.due(10)).toEqual([]);
+    stage.advance(301);
+    expect(await stage.canaries.due(10)).toContain(fresh);
   });
 });
 

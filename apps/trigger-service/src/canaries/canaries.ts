@@ -12,8 +12,8 @@ import type { Work } from '../work-desk.js';
 import { CanaryRows, isOpen, markerFor, type CanaryRow } from './canary-rows.js';
 
 /**
- * `$1` now, `$2` leases that ended before this are over, `$3` how many, `$4` canaries begun before this are late: one whose
- * subscription was replaced meanwhile is judged by what serves the feed now.
+ * `$1` now, `$2` leases that ended before this are over, `$3` how many, `$4` canaries begun before this are late, of
+ * whatever service: one whose subscription was replaced meanwhile is judged by what serves the feed now.
  */
 export const DUE_CANARIES = `
   SELECT id FROM (
@@ -45,6 +45,7 @@ export class Canaries implements Work {
   readonly kind = 'canary';
   private readonly owner = randomUUID();
   private readonly canaries: CanaryRows;
+  private readonly longestMs: number;
 
   constructor(
     private readonly database: Database,
@@ -56,10 +57,12 @@ export class Canaries implements Work {
     private readonly everySeconds: number,
   ) {
     this.canaries = new CanaryRows(database, clock);
+    const times = adapters.all().flatMap(({ triggerTypes }) => Object.values(triggerTypes).map(({ remote }) => remote?.canary?.arrivesWithinMs ?? 0));
+    this.longestMs = Math.max(ARRIVES_WITHIN_MS, ...times);
   }
 
   due = async (limit: number): Promise<string[]> => {
-    const values = [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit, this.clock.in(-ARRIVES_WITHIN_MS)];
+    const values = [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit, this.clock.in(-this.longestMs)];
     const { rows } = await this.database.pool.query<{ id: string }>(DUE_CANARIES, values);
     return rows.map(({ id }) => id);
   };
