@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { doWork, dueWork, getSync, startSync, sweepSubscriptions, type TriggerView } from '@vane/contracts';
+import { newId } from '@vane/db';
 import { DriftStage } from './fixtures/drift-stage.js';
 
 const CREATED = 'OCP\\Files\\Events\\Node\\NodeCreatedEvent';
@@ -62,8 +63,10 @@ it('knows only triggers, connections and syncs of its workspace', async () => {
 
 it('is forgotten after seven days', async () => {
   const [old, young] = [await start(), await start()];
-  await stage.database.pool.query(`UPDATE sync_request SET requested_at = requested_at - interval '7 days 1 minute' WHERE id = $1`, [old.id]);
+  const before = newId('sync', new Date(Date.parse(old.requestedAt) - 7 * 86_400_000 - 60_000));
+  await stage.database.pool.query('UPDATE sync_request SET id = $2 WHERE id = $1', [old.id, before]);
+  expect(await get(before)).toMatchObject({ id: before });
   await stage.ask(sweepSubscriptions, { limit: 10 });
-  await expect(get(old.id)).rejects.toMatchObject({ code: 'not_found' });
+  await expect(get(before)).rejects.toMatchObject({ code: 'not_found' });
   expect(await get(young.id)).toMatchObject({ id: young.id });
 });

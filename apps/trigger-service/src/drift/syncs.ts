@@ -1,6 +1,6 @@
 import type { AdapterRegistry } from '@vane/adapters';
 import { VaneError, type CallContext, type InputOf, type startSync, type SyncView } from '@vane/contracts';
-import { newId, type Database } from '@vane/db';
+import { firstIdAt, newId, type Database } from '@vane/db';
 import type { Clock } from '@vane/runtime';
 import type { OrphanFinder } from './orphans.js';
 
@@ -125,7 +125,7 @@ export class Syncs {
 
   /** Forgets old requests. */
   async forget(): Promise<void> {
-    await this.database.pool.query('DELETE FROM sync_request WHERE requested_at < $1', [this.clock.in(-KEPT_MS)]);
+    await this.database.pool.query('DELETE FROM sync_request WHERE id < $1', [firstIdAt('sync', this.clock.in(-KEPT_MS))]);
   }
 
   /** Connections that no call may be made with, or need not, are left out. */
