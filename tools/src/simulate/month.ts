@@ -131,7 +131,7 @@ class Month {
     const seconds = ((performance.now() - this.began) / 1000).toFixed(0).padStart(4);
     const kills = processes.reduce((sum, process) => sum + process.kills, 0);
     const { done, failed, lost } = this.ticker.counts;
-    this.say(`${seconds} s  day ${(at / DAY).toFixed(0).padStart(2)}  ${live} channels, ${this.plan.changes.length - this.changes.length} changes, ${done} done, ${failed + lost} without an answer, ${kills} kills`);
+    this.say(`${seconds} s  day ${(at / DAY).toFixed(0).padStart(2)}  ${live} channels, ${this.plan.changes.length - this.changes.length} changes, ${done} done (${Object.entries(this.ticker.kinds).map(([kind, count]) => `${kind} ${count}`).join(', ')}), ${failed + lost} without an answer, ${kills} kills`);
   }
 }
 

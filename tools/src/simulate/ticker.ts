@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
-  doWork, dueWork, ensurePartitions, refreshDueTokens, relayInbox, sweepSubscriptions, systemCall, type Operation, type OutputOf, type WorkItem,
+  doWork, dueWork, ensurePartitions, refreshDueTokens, relayInbox, sweepSubscriptions, systemCall, type Operation, type OutputOf, type WorkItem, type WorkKind,
 } from '@vane/contracts';
 import type { Bus } from '@vane/runtime';
 import type { z } from 'zod';
@@ -15,6 +15,8 @@ const GRACE_MS = 1_000;
 export class Ticker {
   private readonly waiting = new Set<() => void>();
   readonly counts = { asked: 0, done: 0, failed: 0, lost: 0 };
+  /** What was done, by kind. */
+  readonly kinds: Partial<Record<WorkKind, number>> = {};
 
   constructor(private readonly bus: Bus) {}
 
@@ -39,7 +41,11 @@ export class Ticker {
   private async doAll(items: WorkItem[]): Promise<void> {
     const left = [...items];
     const work = async () => {
-      for (let item = left.shift(); item; item = left.shift()) if ((await this.ask(doWork, item))?.done) this.counts.done += 1;
+      for (let item = left.shift(); item; item = left.shift()) {
+        if (!(await this.ask(doWork, item))?.done) continue;
+        this.counts.done += 1;
+        this.kinds[item.kind] = (this.kinds[item.kind] ?? 0) + 1;
+      }
     };
     await Promise.all(Array.from({ length: ITEMS_AT_ONCE }, work));
   }

@@ -21,6 +21,8 @@ const SILENT_MS = 5 * 60_000;
 const TROUBLED_MS = 10 * 60_000;
 /** How soon to look whether a rhythm can be learnt. */
 const UNLEARNT_MS = 6 * 3_600_000;
+/** Ever more seldom, so that what is idle for weeks costs next to nothing. */
+const LONGEST_UNLEARNT_MS = 7 * 86_400_000;
 
 type Trigger = {
   id: string; workspace_id: string; feed_id: string; name: string; service: string; connection_id: string | null; status: string;
@@ -84,7 +86,8 @@ export class SilenceWatch implements Work {
     const limit = limitOf(trigger.expect_every_seconds, heard);
     const [newest] = heard;
     if (trigger.silent_since && newest && newest > trigger.silent_since) await this.tellOver(trigger, newest);
-    if (!limit) return { at: this.clock.in(UNLEARNT_MS) };
+    const age = this.clock.now().getTime() - trigger.updated_at.getTime();
+    if (!limit) return { at: this.clock.in(Math.min(LONGEST_UNLEARNT_MS, Math.max(UNLEARNT_MS, age))) };
     const base = newest && newest > trigger.updated_at ? newest : trigger.updated_at;
     const quietAt = new Date(base.getTime() + limit.ms);
     if (quietAt > this.clock.now()) return { at: quietAt };
