@@ -9,7 +9,7 @@ import { openGithub } from './fakes.js';
 import { githubParty } from './parties.js';
 import { system, Workspace, type System } from './system.js';
 
-export type TriggerInput = { repository?: string; events?: string[]; name?: string; connection?: string; runnable?: string; paused?: boolean };
+export type TriggerInput = { repository?: string; events?: string[]; name?: string; connection?: string; runnable?: string; paused?: boolean; onDrift?: TriggerView['onDrift'] };
 
 export const REPOSITORY = 'octocat/hello-world';
 const ECHO = 'export async function main(event) { return event.payload; }';
@@ -41,9 +41,9 @@ export class GithubStage {
 
   /** Asks for a trigger, and returns the answer whatever its status. */
   send(input: TriggerInput = {}): Promise<ApiAnswer<unknown>> {
-    const { repository = REPOSITORY, events = ['push'], name = 'trigger', connection = this.connection, runnable = this.script, paused } = input;
+    const { repository = REPOSITORY, events = ['push'], name = 'trigger', connection = this.connection, runnable = this.script, paused, onDrift } = input;
     return this.workspace.api.send(createTrigger, {
-      workspace: this.workspace.id, name, service: 'github', type: 'repository', connectionId: connection, config: { repository, events }, runnableId: runnable, paused,
+      workspace: this.workspace.id, name, service: 'github', type: 'repository', connectionId: connection, config: { repository, events }, runnableId: runnable, paused, onDrift,
     });
   }
 
