@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AdapterRegistry } from '@vane/adapters';
 import { Database, newId } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import { createTestDatabase, type TestDatabase } from '@vane/testing';
@@ -11,6 +12,7 @@ import { SilenceWatch } from './health/silence.js';
 import { PullRows } from './pulls/pull-rows.js';
 import { Renewal } from './sagas/renewal.js';
 import { SubscriptionRows } from './sagas/subscription-rows.js';
+import { withSubscription } from './trigger-views.js';
 
 type Node = { 'Node Type': string; 'Index Name'?: string; 'Actual Rows'?: number; Plans?: Node[] };
 
@@ -86,6 +88,7 @@ async function sentBy(due: (watched: Database) => Promise<string[]>): Promise<[s
 
 /** Of what looks for what is due only the database and the time are used. */
 const none = undefined as never;
+const noAdapters = { all: () => [] } as unknown as AdapterRegistry;
 const queries: [string, string, (watched: Database) => Promise<string[]>][] = [
   ['settle', 'subscription_due_idx', (watched) => new SubscriptionRows(watched, clock).due(100)],
   ['renew', 'subscription_renew_idx', (watched) => new Renewal(watched, none, none, none, none, none, clock).due(100)],
@@ -93,7 +96,7 @@ const queries: [string, string, (watched: Database) => Promise<string[]>][] = [
   ['check of a sync', 'sync_request_due_idx', (watched) => new Syncs(watched, none, none, clock).dueCounts(100)],
   ['log', 'subscription_log_idx', (watched) => new DeliveryLogs(watched, none, none, none, clock, none, none).due(100)],
   ['pull', 'feed_pull_due_idx', (watched) => new PullRows(watched, clock).due(100)],
-  ['canary', 'subscription_canary_idx', (watched) => new Canaries(watched, none, none, none, clock, none, none).due(100)],
+  ['canary', 'subscription_canary_idx', (watched) => new Canaries(watched, none, none, noAdapters, clock, none, none).due(100)],
   ['silence', 'trigger_silence_idx', (watched) => new SilenceWatch(watched, none, none, none, clock, none).due(100)],
   ['notice', 'subscription_notice_idx', (watched) => new SubscriptionNotices(watched, none, none, clock, none).due(100)],
 ];
@@ -102,4 +105,15 @@ test.each(queries)('what is due of kind %s costs what is due, not what exists', 
   const nodes = await plan(...(await sentBy(due)));
   expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan');
   expect(nodes.find((node) => node['Index Name'] === index)).toMatchObject({ 'Actual Rows': DUE });
+});
+
+test('what a trigger is read with does not grow with the subscriptions that its feed has had', async () => {
+  await database.pool.query(
+    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status, status_since, attempts, version, created_at, secret_version)
+     SELECT 'tub' || i, $1, 'fed1', 'acme', 'thing', 'r', 'before' || i, '', '{}', 'removed', $2, 0, 1, $2, 1 FROM generate_series(1, 500) i`,
+    [workspace, clock.now()],
+  );
+  const read = { ...withSubscription.feed.include, subscriptions: { ...withSubscription.feed.include.subscriptions, take: 1_000 } };
+  const { feed } = await database.prisma.trigger.findUniqueOrThrow({ where: { id: 'trg1' }, include: { feed: { include: read } } });
+  expect(feed.subscriptions.map(({ id }) => id)).toEqual(['sub1']);
 });

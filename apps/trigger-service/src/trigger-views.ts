@@ -15,7 +15,7 @@ const WORKING_FIRST = [{ replacesId: { sort: 'asc', nulls: 'first' } }, { id: 'd
 
 /** What a trigger is read with: the subscription of its feed that works, or is to, and that one's history. */
 export const withSubscription = {
-  feed: { include: { pull: true, subscriptions: { orderBy: [...WORKING_FIRST], take: 1, include: historyOf() } } },
+  feed: { include: { pull: true, subscriptions: { where: { status: { not: 'removed' } }, orderBy: [...WORKING_FIRST], take: 1, include: historyOf() } } },
 } as const satisfies Prisma.TriggerInclude;
 
 export function historyOf() {
