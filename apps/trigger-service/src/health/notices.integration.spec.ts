@@ -90,11 +90,19 @@ describe('a notice of a subscription', () => {
     await become({ status: 'disabled', reason: { code: 'disabled_at_service', message: 'Off.' } });
     stage.loseAnswers = true;
     await expect(after(0)).rejects.toMatchObject({ code: 'unavailable' });
+    await after(0);
+    expect(stage.posts).toBe(1);
     stage.loseAnswers = false;
     expect(await after(1)).toEqual(['subscription.disabled']);
     expect(stage.posts).toBe(2);
     expect(await after(60)).toEqual(['subscription.disabled']);
     expect(stage.posts).toBe(2);
+  });
+
+  it('is one, however many are at it at once', async () => {
+    await become({ status: 'disabled', reason: { code: 'disabled_at_service', message: 'Off.' } });
+    await Promise.all([after(0), after(0), after(0)]);
+    expect([stage.told.length, stage.posts]).toEqual([1, 1]);
   });
 
   it('of what turned while people were being told is followed by what it is now', async () => {

@@ -21,7 +21,12 @@ const SAID: Record<Trouble, { severity: Severity; title: string }> = {
   missing: { severity: 'critical', title: 'is gone there' },
 };
 
+/** A gateway that cannot be told something is left alone for so long. */
+const AGAIN_MS = 30_000;
+
 const DUE = 'SELECT id FROM subscription WHERE notice_at <= $1 ORDER BY notice_at LIMIT $2';
+/** Due again where it is not told, and with one of two who are at it at once. */
+const CLAIM = 'UPDATE subscription SET notice_at = $3 WHERE id = $1 AND notice_at <= $2 RETURNING *';
 /** What turned meanwhile is looked at again with what people know by now. */
 const SETTLE = `
   UPDATE subscription SET told_status = $2, notice_at = CASE WHEN notice_at = $3 THEN NULL ELSE $4::timestamptz END
@@ -29,8 +34,8 @@ const SETTLE = `
 
 /**
  * Tells the people of a workspace that a subscription does not work and, when they were told that, that it works again. That
- * it is owed is a column of the subscription, set with its state, so a crash or an outage only delays it; the moment it was
- * due at names the occasion, so that a crash between telling and noting that tells nobody twice.
+ * it is owed is a column of the subscription, set with its state, so a crash or an outage only delays it; since when it is in
+ * that state names the occasion, so that a crash between telling and noting that tells nobody twice.
  */
 export class SubscriptionNotices implements Work {
   readonly kind = 'notice';
@@ -49,9 +54,9 @@ export class SubscriptionNotices implements Work {
   };
 
   async do(id: string): Promise<boolean> {
-    const { rows } = await this.database.pool.query<SubscriptionRow>('SELECT * FROM subscription WHERE id = $1', [id]);
+    const { rows } = await this.database.pool.query<SubscriptionRow>(CLAIM, [id, this.clock.now(), this.clock.in(AGAIN_MS)]);
     const row = rows[0];
-    if (!row?.notice_at || row.notice_at > this.clock.now()) return false;
+    if (!row) return false;
     const next = nextNotice(row, row.status_since);
     const served = await this.served(row);
     // Who has deleted the last trigger knows.
@@ -76,7 +81,7 @@ export class SubscriptionNotices implements Work {
     const said = say === 'recovered' ? worksAgain(subject, served) : doesNot(subject, label, row, say, served);
     const facts = { subscriptionId: id, service, resource, status, since: since.toISOString(), reasonCode, triggers: served.triggers, triggerCount: served.count };
     const link = triggerLink(this.apiUrl, workspace, served.triggers[0]?.id);
-    const dedupeKey = `subscription:${id}:${say}:${row.notice_at!.toISOString()}`;
+    const dedupeKey = `subscription:${id}:${say}:${since.toISOString()}`;
     await this.bus.ask(postNotification, { workspace, ...said, dedupeKey, link, facts }, systemCall('trigger-service', randomUUID()));
   }
 }
