@@ -31,7 +31,7 @@ export const sendCanary = defineOperation({
 export const listCanaries = defineOperation({
   name: 'subscriptions.canaries',
   owner: 'trigger-service',
-  summary: 'List the canaries of a subscription, with their round trips',
+  summary: 'List the canaries of a subscription and of those that it replaced, with their round trips',
   access: 'operator',
   http: { method: 'GET', path: '/workspaces/{workspace}/subscriptions/{subscription}/canaries' },
   input: z.object({ workspace: ref, subscription: ref, ...pageQuery }),

@@ -18,6 +18,7 @@ import { scopesOf } from './scopes.js';
 import * as services from './services.js';
 import * as subscriptionSecrets from './subscription-secrets.js';
 import * as sync from './sync.js';
+import * as subscriptions from './subscriptions.js';
 import * as triggers from './triggers.js';
 import * as users from './users.js';
 import * as work from './work.js';
@@ -47,6 +48,7 @@ export * from './scopes.js';
 export * from './services.js';
 export * from './subscription-secrets.js';
 export * from './sync.js';
+export * from './subscriptions.js';
 export * from './triggers.js';
 export * from './users.js';
 export * from './work.js';
@@ -55,7 +57,7 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, diagnosis, sync, canaries, subscriptionSecrets, activity, notifications, work, reregister, retention]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptions, diagnosis, sync, canaries, subscriptionSecrets, activity, notifications, work, reregister, retention]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
 import { ref, secretText, shownSecret } from './scalars.js';
-import { subscriptionView } from './triggers.js';
+import { subscriptionView } from './subscriptions.js';
 
 /** How long the secret before stays accepted once the service has the new one. */
 export const SECRET_OVERLAPS = { now: 0, '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { defineOperation } from './operation.js';
 import { done, id, instant, jsonObject, ref, slug, text } from './scalars.js';
-import { driftView, reason, SUBSCRIPTION_STATUSES, subscriptionView } from './triggers.js';
+import { reason } from './health.js';
+import { driftView, SUBSCRIPTION_STATUSES, subscriptionView } from './subscriptions.js';
 
 export const DRIFT_ACTIONS = ['restore', 'keep'] as const;
 
