@@ -27,9 +27,10 @@ export class CanariesController {
 
   @Handles(contracts.listCanaries)
   async list(input: InputOf<typeof contracts.listCanaries>) {
-    await this.subscription(input);
+    const { feed_id: feedId } = await this.subscription(input);
     const { canary } = this.database.forWorkspace(input.workspace);
-    return pageOf(input, ({ where, ...page }) => canary.findMany({ ...page, where: { ...where, subscriptionId: input.subscription } }), view);
+    // Of what it replaced, too: where a renewal is the canary, it belongs to the subscription that was there before.
+    return pageOf(input, ({ where, ...page }) => canary.findMany({ ...page, where: { ...where, subscription: { feedId } } }), view);
   }
 
   private async subscription({ workspace, subscription }: { workspace: string; subscription: string }): Promise<SubscriptionRow> {

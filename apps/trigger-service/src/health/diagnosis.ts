@@ -55,7 +55,7 @@ export class Diagnosis {
     const facts = { active, fields };
     if (state === 'not_applicable') return skipped('provider', message ?? 'The service shows nothing of ours.');
     if (state === 'unknown') return unknown('provider', message ?? 'The service did not say.');
-    const restore = 'Ask for a synchronisation, or have it restored with POST .../subscriptions/{id}/drift and {"action": "restore"}.';
+    const restore = 'Ask for a synchronisation (POST .../syncs); what that only flags is restored by POST .../subscriptions/{id}/drift and {"action": "restore"}.';
     if (state === 'missing') return broken('provider', message ?? 'The service does not have our object.', restore, facts);
     if (message !== null) return broken('provider', message, restore, facts);
     if (active === false) return broken('provider', 'Our object is there and switched off.', restore, facts);
