@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { healthView, reason } from './health.js';
 import { defineOperation } from './operation.js';
 import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, secretText, shownSecret, slug } from './scalars.js';
-import { pullView, subscriptionView } from './subscriptions.js';
+import { driftView, pullView, subscriptionView } from './subscriptions.js';
 
 export const RESYNC_POLICIES = ['from_now', 'replay_all'] as const;
 export const DRIFT_POLICIES = ['restore', 'flag'] as const;
