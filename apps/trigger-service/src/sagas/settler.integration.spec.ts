@@ -20,6 +20,20 @@ describe('settling a subscription', () => {
     expect(await stage.parts.rows.read(id)).toMatchObject({ status: 'active', external_id: '1', attempts: 0, next_attempt_at: null });
   });
 
+  it('is not tried again by what was found due before the service has said when', async () => {
+    const { id } = await stage.pending();
+    const [found] = (await stage.parts.work.due(10)).items;
+    stage.objects.before = () => {
+      throw new ServiceError('unavailable', 'Acme is away.', { retryAfterMs: 60_000 });
+    };
+    await stage.parts.settler.settle(id, call);
+    expect(await stage.parts.work.do(found!, call)).toEqual({ done: false });
+    expect(await stage.parts.rows.read(id)).toMatchObject({ attempts: 1 });
+    stage.clock.aheadMs += 60_001;
+    await stage.parts.work.do(found!, call);
+    expect(await stage.parts.rows.read(id)).toMatchObject({ attempts: 2 });
+  });
+
   it('adopts what an unheard try made and removes its doubles, leaving foreign stage.objects alone', async () => {
     const row = await stage.pending();
     stage.objects.after = () => {

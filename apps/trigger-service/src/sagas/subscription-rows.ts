@@ -192,6 +192,11 @@ export class SubscriptionRows {
     return { due: Number(rows[0]!.due), busy: Number(rows[0]!.busy) };
   }
 
+  /** Whether the time of its next try has come. */
+  isDue({ next_attempt_at: at }: SubscriptionRow): boolean {
+    return at !== null && at <= this.clock.now();
+  }
+
   /** Ids whose time has come and that nobody works on: retries that are due and sagas a crash left behind. */
   async due(limit: number): Promise<string[]> {
     const { rows } = await this.database.pool.query<{ id: string }>(
