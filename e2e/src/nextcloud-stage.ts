@@ -8,6 +8,7 @@ import { nextcloudParty } from './parties.js';
 import { system, type Workspace } from './system.js';
 
 const NODE = 'OCP\\Files\\Events\\Node\\';
+export const COPIED = `${NODE}NodeCopiedEvent`;
 export const CREATED = `${NODE}NodeCreatedEvent`;
 export const DELETED = `${NODE}NodeDeletedEvent`;
 export const WRITTEN = `${NODE}NodeWrittenEvent`;
