@@ -13,8 +13,8 @@ import type { SimulatedApp } from './app-messages.js';
 import { SimulatedProcess } from './simulated-process.js';
 
 const PREFIX = 'simulate';
-/** Two of the app that does most, so that one goes on when the other is killed. */
-const PROCESSES: SimulatedApp[] = ['oauth-service', 'trigger-service', 'trigger-service', 'webhook-ingress'];
+/** Two of those that others ask, so that one goes on when the other is killed. */
+const PROCESSES: SimulatedApp[] = ['oauth-service', 'oauth-service', 'trigger-service', 'trigger-service', 'webhook-ingress'];
 
 export type House = {
   google: GoogleFake;

@@ -12,6 +12,9 @@ export type ProcessOptions = { app: SimulatedApp; environment: Record<string, st
 export class SimulatedProcess {
   private child: ChildProcess | undefined;
   private ready: Promise<void> | undefined;
+  /** It answers; until then its clock is not moved, but set when it does. */
+  private answers = false;
+  private now = new Date(0);
   private gone: Promise<void> = Promise.resolve();
   private next = 0;
   private readonly open = new Map<number, () => void>();
@@ -30,13 +33,18 @@ export class SimulatedProcess {
 
   /** Starts it unless it runs, or is being started; resolves when it answers. */
   start(now: Date): Promise<void> {
-    this.ready ??= this.spawn(now);
+    this.now = now;
+    this.ready ??= this.spawn(now).then(() => {
+      this.answers = true;
+      return this.setClock(this.now);
+    });
     return this.ready;
   }
 
   /** Moves its clock; what is dead needs no clock. */
   setClock(now: Date): Promise<void> {
-    return this.send({ kind: 'clock', now: now.toISOString() });
+    this.now = now;
+    return this.answers ? this.send({ kind: 'clock', now: now.toISOString() }) : Promise.resolve();
   }
 
   /** Has it kill itself at a later await of its own. */
@@ -65,6 +73,7 @@ export class SimulatedProcess {
       child.once('exit', (_code, signal) => {
         if (signal === 'SIGKILL') this.kills += 1;
         this.child = undefined;
+        this.answers = false;
         this.ready = undefined;
         for (const answered of this.open.values()) answered();
         this.open.clear();

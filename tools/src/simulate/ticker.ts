@@ -9,7 +9,7 @@ const ITEMS_AT_ONCE = 16;
 /** Rounds of one tick: what is done makes other things due. */
 const ROUNDS = 4;
 /** After a process was killed, those who asked it wait no longer than this for an answer that may never come. */
-const GRACE_MS = 1_000;
+const GRACE_MS = 300;
 
 /** Asks the owners for what a scheduler would ask them for, at a moment of simulated time. What fails is due again. */
 export class Ticker {
