@@ -108,7 +108,7 @@ export class TriggerViews {
       drift: row.drift as SubscriptionView['drift'],
       secretRotation: rotationOf(row),
       tombstone: row.status === 'removing',
-      history: row.history.map((line) => ({
+      history: [...row.history].sort((a, b) => b.at.getTime() - a.at.getTime() || Number(b.id - a.id)).map((line) => ({
         at: iso(line.at),
         status: line.status,
         reason: line.reasonCode === null ? null : { code: line.reasonCode, message: line.reasonMessage ?? '' },

@@ -65,6 +65,21 @@ describe('renewing a subscription', () => {
     expect((await history(old.id)).map(({ status }) => status)).toEqual(['pending', 'active', 'renewing', 'removing', 'removed']);
   });
 
+  it('keeps what was noted of the feed where people look for it', async () => {
+    await stage.database.pool.query(
+      `INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message) VALUES ($1, $2, $3, 'active', 'gap_closed', 'noted')`,
+      [old.workspace_id, old.id, stage.clock.now()],
+    );
+    moveTo(old.renew_at);
+    await stage.tick();
+    const fresh = await newest();
+    expect(fresh.id).not.toBe(old.id);
+    expect((await history(fresh.id)).filter(({ reason_code: code }) => code === 'gap_closed')).toHaveLength(1);
+    moveTo(fresh.renew_at);
+    await stage.tick();
+    expect((await history((await newest()).id)).filter(({ reason_code: code }) => code === 'gap_closed')).toHaveLength(1);
+  });
+
   it('is not due before its time', async () => {
     moveTo(old.renew_at, -60_000);
     await stage.tick();

@@ -6,6 +6,16 @@ import type { FeedPulls } from '../pulls/feed-pulls.js';
 import type { Feeds } from './feeds.js';
 import { applyChange, isLeaving, type Change, type SubscriptionRow, type SubscriptionRows } from './subscription-rows.js';
 
+/** What is noted of a feed beside the states of its subscription. */
+const FEED_NOTES = ['gap_closed', 'cursor_stale', 'event_unreadable', 'deliveries_recovered'];
+
+/** They are read with whichever subscription serves the feed, so they go over to the next one; the newest of them. */
+const TAKE_NOTES = `
+  INSERT INTO subscription_history (workspace_id, subscription_id, at, status, reason_code, reason_message)
+  SELECT workspace_id, $2, at, status, reason_code, reason_message FROM (
+    SELECT * FROM subscription_history WHERE subscription_id = $1 AND reason_code = ANY($3) ORDER BY at DESC, id DESC LIMIT 20) AS newest
+  ORDER BY at, id`;
+
 /** How long a replacement that was made late has before people are told that there is trouble. */
 const FIRST_TRIES_MS = 60_000;
 
@@ -94,6 +104,7 @@ export class Replacements {
     const reason = { code: 'replaced', message: `${by.id} has taken its place.` };
     // What people were told of the old one is over with the new one, which tells them so.
     if (old.told_status !== null) await tx.query('UPDATE subscription SET told_status = $2, notice_at = $3 WHERE id = $1', [by.id, old.told_status, this.clock.now()]);
+    await tx.query(TAKE_NOTES, [old.id, by.id, FEED_NOTES]);
     return applyChange(tx, old, { status: 'removing', reason, attempts: 0, nextAttemptAt: this.clock.now() }, this.clock);
   }
 
