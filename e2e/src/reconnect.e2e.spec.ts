@@ -4,9 +4,10 @@ import {
   type ConnectionView, type Operation, type OutputOf, type TriggerView,
 } from '@vane/contracts';
 import { eventually } from '@vane/testing';
-import { startNextcloudFake, type NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
+import type { NextcloudFake } from '../../libs/adapters/src/nextcloud/fake/server.js';
 import { approving, Browser } from './browser.js';
 import { callbackUrl, connectAccount, enterIntegration, textOf } from './connections.js';
+import { openNextcloud } from './fakes.js';
 import { asProblem, GithubStage, REPOSITORY } from './github-stage.js';
 import { nextcloudParty } from './parties.js';
 import { Person } from './person.js';
@@ -118,7 +119,7 @@ describe('a Nextcloud connection that is authorised anew', () => {
   let nextcloud: NextcloudFake;
   beforeAll(async () => {
     workspace = await Workspace.create('reconnect nextcloud');
-    nextcloud = await startNextcloudFake({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
+    nextcloud = await openNextcloud({ client: { redirectUri: callbackUrl() }, settings: { autoApprove: true } });
   });
   afterAll(() => nextcloud?.close());
 

@@ -38,6 +38,7 @@ const NONE: [end: RegExp, reason: string][] = [
   [/\.spec\.url$/, 'where an HTTP target is called, which everybody in the workspace reads'],
   [/\.hosts\.url$/, 'the host of a service'],
   [/\.oidc\.startUrl$/, 'the same for everybody'],
+  [/^subscriptions\.reregister output\.publicUrl$/, 'the address of the installation, which every service is told'],
   [/^notifications?\..*\.link$/, 'a page of the console'],
 ];
 

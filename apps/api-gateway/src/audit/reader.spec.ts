@@ -12,6 +12,8 @@ const readerName = (operation: RestOperation) => readerOf(operation)?.operation.
 const NOTHING_TO_READ: Record<string, string> = {
   'connections.authorize': 'makes a start URL; the connection is made, and recorded, when the browser comes back',
   'notifications.mark-all-read': 'changes all there are',
+  'syncs.start': 'makes a sync, which says by itself how far it is',
+  'subscriptions.reregister': 'changes subscriptions of every workspace, a wave at a time; the reply counts them',
   'session.change-password': 'a password is not shown in any form',
 };
 const makesAnItem = ({ http }: RestOperation) => http.method === 'POST' && rest.some((read) => read.http.path === http.path && itemOf(read) !== undefined);

@@ -41,6 +41,11 @@ class RunController {
     await release;
     return { requeued: 0, more: false };
   }
+
+  @Handles(contracts.pruneRuns)
+  async prune() {
+    return { deleted: 0, more: false };
+  }
 }
 
 @Module({ controllers: [RunController], providers: [{ provide: APP_FILTER, useClass: PassErrors }] })
