@@ -3,11 +3,11 @@ import {
   createToken, createTrigger, deleteTrigger, exportAudit, listAudit, listInstanceAudit, listTriggers, pauseTrigger, putSecret, updateTrigger,
   type AuditEntryView, type TriggerView,
 } from '@vane/contracts';
-import { ApiClient, requestFor } from '@vane/testing';
+import { ApiClient, newSecret, requestFor } from '@vane/testing';
 import { GithubStage } from './github-stage.js';
 import { system } from './system.js';
 
-const SECRET = 'the value of a secret';
+const SECRET = newSecret('A_SECRET');
 
 let stage: GithubStage;
 let workspace: string;
