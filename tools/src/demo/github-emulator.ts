@@ -1,9 +1,10 @@
+import { newSecret } from '@vane/testing';
 import { createEmulator } from 'emulate';
 
 export const GITHUB_LOGIN = 'octocat';
 export const GITHUB_REPOSITORY = `${GITHUB_LOGIN}/hello-vane`;
 export const OTHER_REPOSITORY = `${GITHUB_LOGIN}/spoon-knife`;
-export const GITHUB_CLIENT = { clientId: 'demo-github-client', clientSecret: 'demo-github-secret' };
+export const GITHUB_CLIENT = { clientId: 'demo-github-client', clientSecret: newSecret('client secret at GitHub') };
 /** Octocat's own token, with which the demo looks and acts at GitHub beside Vane. */
 const TOKEN = 'demo_octocat_token';
 

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { newSecret } from '@vane/testing';
 
-export const NEXTCLOUD_CLIENT = { clientId: 'demo-nextcloud-client', clientSecret: 'demo-nextcloud-secret' };
+export const NEXTCLOUD_CLIENT = { clientId: 'demo-nextcloud-client', clientSecret: newSecret('client secret at Nextcloud') };
 export const NODE_CREATED = 'OCP\\Files\\Events\\Node\\NodeCreatedEvent';
 
 export type NextcloudHook = { id: number; uri: string; event: string };
