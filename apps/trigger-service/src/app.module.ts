@@ -112,21 +112,21 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: Settler,
-    inject: [SubscriptionRows, Feeds, FeedPulls, Replacements, Connections, AdapterRegistry, Bus, Clock, Logger, Metrics],
+    inject: [SubscriptionRows, Feeds, FeedPulls, Replacements, SubscriptionCalls, AdapterRegistry, Bus, Clock, Logger, Metrics],
     useFactory: (
-      rows: SubscriptionRows, feeds: Feeds, pulls: FeedPulls, replacements: Replacements, uses: Connections, adapters: AdapterRegistry, bus: Bus, clock: Clock,
-      logger: Logger, metrics: Metrics,
+      rows: SubscriptionRows, feeds: Feeds, pulls: FeedPulls, replacements: Replacements, calls: SubscriptionCalls, adapters: AdapterRegistry, bus: Bus,
+      clock: Clock, logger: Logger, metrics: Metrics,
     ) => {
       const { VANE_PUBLIC_URL: publicUrl, VANE_CHECK_EVERY_SECONDS: checkEverySeconds } = settings;
-      return new Settler(rows, feeds, pulls, replacements, uses, adapters, bus, clock, logger, { publicUrl, checkEverySeconds }, metrics);
+      return new Settler(rows, feeds, pulls, replacements, calls, adapters, bus, clock, logger, { publicUrl, checkEverySeconds }, metrics);
     },
   },
   {
     provide: Renewal,
-    inject: [Database, SubscriptionRows, Replacements, Settler, AdapterRegistry, Bus, Clock],
+    inject: [Database, SubscriptionRows, SubscriptionCalls, Replacements, Settler, AdapterRegistry, Bus, Clock],
     useFactory: (
-      database: Database, rows: SubscriptionRows, replacements: Replacements, settler: Settler, adapters: AdapterRegistry, bus: Bus, clock: Clock,
-    ) => new Renewal(database, rows, replacements, settler, adapters, bus, clock),
+      database: Database, rows: SubscriptionRows, calls: SubscriptionCalls, replacements: Replacements, settler: Settler, adapters: AdapterRegistry, bus: Bus, clock: Clock,
+    ) => new Renewal(database, rows, calls, replacements, settler, adapters, bus, clock),
   },
   {
     provide: Reregistration,

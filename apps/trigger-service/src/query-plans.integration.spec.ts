@@ -91,7 +91,7 @@ const none = undefined as never;
 const noAdapters = { all: () => [] } as unknown as AdapterRegistry;
 const queries: [string, string, (watched: Database) => Promise<string[]>][] = [
   ['settle', 'subscription_due_idx', (watched) => new SubscriptionRows(watched, clock).due(100)],
-  ['renew', 'subscription_renew_idx', (watched) => new Renewal(watched, none, none, none, none, none, clock).due(100)],
+  ['renew', 'subscription_renew_idx', (watched) => new Renewal(watched, none, none, none, none, none, none, clock).due(100)],
   ['check', 'subscription_check_idx', (watched) => new Checks(watched, none, none, none, none, clock, none, none).due(100)],
   ['check of a sync', 'sync_request_due_idx', (watched) => new Syncs(watched, none, none, clock).dueCounts(100)],
   ['log', 'subscription_log_idx', (watched) => new DeliveryLogs(watched, none, none, none, clock, none, none).due(100)],

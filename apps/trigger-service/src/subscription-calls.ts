@@ -2,12 +2,7 @@ import type { CallContext } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Adapter, ServiceHttp } from '@vane/kit';
 import type { Connections } from './connections.js';
-import type { SubscriptionRow, SubscriptionRows } from './sagas/subscription-rows.js';
-
-/** The lease of a subscription was lost while its service was being asked: another is at it now. */
-export class LeaseLost extends Error {
-  override readonly name = 'LeaseLost';
-}
+import { LeaseLost, type SubscriptionRow, type SubscriptionRows } from './sagas/subscription-rows.js';
 
 /** Calls to a service about one subscription, under its lease. */
 export class SubscriptionCalls {

@@ -6,8 +6,8 @@ import { ServiceError, type Adapter, type Canary } from '@vane/kit';
 import type { Clock, Logger } from '@vane/runtime';
 import { isOurFault, toServiceError, toVaneError } from '../connections.js';
 import { spread } from '../sagas/schedule.js';
-import { applyChange, CLOCK_SKEW_MS, isLeaving, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
-import { LeaseLost, type SubscriptionCalls } from '../subscription-calls.js';
+import { applyChange, CLOCK_SKEW_MS, isLeaving, LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
+import type { SubscriptionCalls } from '../subscription-calls.js';
 import type { Work } from '../work-desk.js';
 import { CanaryRows, isOpen, markerFor, type CanaryRow } from './canary-rows.js';
 

@@ -7,8 +7,8 @@ import type { Clock, Logger } from '@vane/runtime';
 import { isOurFault, toServiceError } from '../connections.js';
 import { FeedHistory } from '../pulls/feed-history.js';
 import { spread } from '../sagas/schedule.js';
-import { CLOCK_SKEW_MS, isLeaving, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
-import { LeaseLost, type SubscriptionCalls } from '../subscription-calls.js';
+import { applyChange, CLOCK_SKEW_MS, isLeaving, LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
+import type { SubscriptionCalls } from '../subscription-calls.js';
 import type { Work } from '../work-desk.js';
 import { eventsOf, firstAt, verdictOn, type SentEvent } from './missing.js';
 
@@ -135,11 +135,14 @@ export class DeliveryLogs implements Work {
   private async commit(
     row: SubscriptionRow, owner: string, { asked, label, since, ...change }: Change & { asked: number; label: string; since: Date },
   ): Promise<void> {
-    const changed = await this.rows.change(row, owner, change);
-    if (!changed || asked === 0) return;
     const events = asked === 1 ? 'an event' : `${asked} events`;
     const message = `${label}'s log had ${events} that we did not get since ${since.toISOString()}; asked it to send ${asked === 1 ? 'it' : 'them'} again.`;
-    await this.database.transaction((tx) => this.history.note(tx, row.feed_id, 'deliveries_recovered', message));
+    await this.database.transaction(async (tx) => {
+      const current = await this.rows.lockLeased(tx, row.id, owner);
+      if (!current) return;
+      await applyChange(tx, current, change, this.clock);
+      if (asked > 0) await this.history.note(tx, row.feed_id, 'deliveries_recovered', message);
+    });
   }
 
   private report(row: SubscriptionRow, counts: { read: number; missing: number; asked: number; givenUp: number }, call: CallContext): void {

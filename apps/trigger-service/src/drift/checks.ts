@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { AdapterRegistry } from '@vane/adapters';
 import type { CallContext, DriftKind } from '@vane/contracts';
 import type { Database } from '@vane/db';
-import type { Adapter, RemoteSubscription, VisibleRemote } from '@vane/kit';
+import type { RemoteSubscription } from '@vane/kit';
 import { hookUrl, type Clock, type Logger } from '@vane/runtime';
-import { isOurFault, toServiceError, type Connections } from '../connections.js';
+import { isOurFault, toServiceError } from '../connections.js';
 import { sameJson } from '../sagas/feeds.js';
 import { nextCheck } from '../sagas/schedule.js';
 import type { Settler } from '../sagas/settler.js';
-import { CLOCK_SKEW_MS, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
+import type { SubscriptionCalls } from '../subscription-calls.js';
+import { CLOCK_SKEW_MS, LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
 import type { Work } from '../work-desk.js';
 import { differenceOf, restoring, type Difference } from './difference.js';
 
@@ -46,7 +47,7 @@ export class Checks implements Work {
     private readonly database: Database,
     private readonly rows: SubscriptionRows,
     private readonly settler: Settler,
-    private readonly connections: Connections,
+    private readonly calls: SubscriptionCalls,
     private readonly adapters: AdapterRegistry,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -83,25 +84,14 @@ export class Checks implements Work {
     if (over || (adapter && !remote?.get)) return this.rows.change(row, owner, { checkAt: null });
     // What the settler is at is made right by it, or its refusal is told by it.
     const settling = row.external_id === null || row.next_attempt_at !== null;
-    if (!adapter || !remote?.get || settling || !(await this.mayAsk(row))) return this.rows.change(row, owner, { checkAt: this.sooner() });
+    if (!adapter || !remote?.get || settling || !(await this.calls.allowed(row))) return this.rows.change(row, owner, { checkAt: this.sooner() });
     try {
-      const there = await this.look(row, row.external_id!, adapter, remote, call);
-      return await this.judge(row, owner, adapter.label, there);
+      const http = await this.calls.http(adapter, row, owner, call);
+      return await this.judge(row, owner, adapter.label, await remote.get(http, row.resource, row.external_id!));
     } catch (cause) {
+      if (cause instanceof LeaseLost) return null;
       return this.unseen(row, owner, cause, call);
     }
-  }
-
-  private async look(row: SubscriptionRow, externalId: string, adapter: Adapter, remote: VisibleRemote, call: CallContext): Promise<RemoteSubscription | null> {
-    const http = await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call);
-    return remote.get(http, row.resource, externalId);
-  }
-
-  private async mayAsk({ workspace_id: workspaceId, connection_id: id }: SubscriptionRow): Promise<boolean> {
-    const { rows } = await this.database.pool.query('SELECT 1 FROM connection WHERE workspace_id = $1 AND id = $2 AND status IN ($3, $4)', [
-      workspaceId, id, 'auth_required', 'disconnecting',
-    ]);
-    return rows.length === 0;
   }
 
   private async judge(row: SubscriptionRow, owner: string, label: string, there: RemoteSubscription | null): Promise<SubscriptionRow | null> {

@@ -6,6 +6,7 @@ import { Connections } from '../connections.js';
 import { Feeds } from '../sagas/feeds.js';
 import { Settler } from '../sagas/settler.js';
 import { SubscriptionRows } from '../sagas/subscription-rows.js';
+import { SubscriptionCalls } from '../subscription-calls.js';
 import { TriggerPlans } from '../trigger-plans.js';
 import { TriggerViews } from '../trigger-views.js';
 import { CheckWork } from './check-work.js';
@@ -30,10 +31,10 @@ export const driftProviders = ({ VANE_PUBLIC_URL: publicUrl, VANE_CHECK_EVERY_SE
   },
   {
     provide: CheckWork,
-    inject: [Database, SubscriptionRows, Settler, Connections, AdapterRegistry, Clock, Logger, Syncs],
+    inject: [Database, SubscriptionRows, Settler, SubscriptionCalls, AdapterRegistry, Clock, Logger, Syncs],
     useFactory: (
-      database: Database, rows: SubscriptionRows, settler: Settler, uses: Connections, adapters: AdapterRegistry, clock: Clock, logger: Logger, syncs: Syncs,
-    ) => new CheckWork(new Checks(database, rows, settler, uses, adapters, clock, logger, { publicUrl, everySeconds }), syncs),
+      database: Database, rows: SubscriptionRows, settler: Settler, calls: SubscriptionCalls, adapters: AdapterRegistry, clock: Clock, logger: Logger, syncs: Syncs,
+    ) => new CheckWork(new Checks(database, rows, settler, calls, adapters, clock, logger, { publicUrl, everySeconds }), syncs),
   },
   {
     provide: DriftDecisions,

@@ -12,12 +12,12 @@ import { isAboutContent, reasonOf } from '../intake/refused-content.js';
 import { unionOf } from '../sagas/feeds.js';
 import { spread } from '../sagas/schedule.js';
 import { CLOCK_SKEW_MS, LEASE_MS } from '../sagas/subscription-rows.js';
+import { waitAfter } from '../waits.js';
 import type { Work } from '../work-desk.js';
 import { FeedHistory, PULL_FAILING } from './feed-history.js';
 import type { FeedPulls } from './feed-pulls.js';
 import { PullLost, type ClaimedPull, type Position, type Progress, type PullRows } from './pull-rows.js';
 import { Resync } from './resync.js';
-import { waitAfter } from './waits.js';
 
 /** A feed with more than this has its next turn at once, so that no turn outlasts what asked for it (`work.do`). */
 const PAGES_A_TURN = 50;

@@ -3,6 +3,7 @@ import type { AdapterRegistry } from '@vane/adapters';
 import { subscriptionChanged, type CallContext } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Bus, Clock } from '@vane/runtime';
+import type { SubscriptionCalls } from '../subscription-calls.js';
 import type { Work } from '../work-desk.js';
 import type { Replacements } from './replacements.js';
 import type { Settler } from './settler.js';
@@ -22,6 +23,7 @@ export class Renewal implements Work {
   constructor(
     private readonly database: Database,
     private readonly rows: SubscriptionRows,
+    private readonly calls: SubscriptionCalls,
     private readonly replacements: Replacements,
     private readonly settler: Settler,
     private readonly adapters: AdapterRegistry,
@@ -56,19 +58,12 @@ export class Renewal implements Work {
   private async renew(row: SubscriptionRow, owner: string): Promise<SubscriptionRow | null> {
     if (!row.renew_at || row.renew_at > this.clock.now() || isLeaving(row)) return null;
     const type = this.adapters.get(row.service)?.triggerTypes[row.trigger_type];
-    if (!type?.remote || !(await this.mayBeAsked(row))) {
+    if (!type?.remote || row.status === 'auth_required' || !(await this.calls.allowed(row))) {
       await this.rows.change(row, owner, { renewAt: this.clock.in(LOOK_AGAIN_MS) });
       return null;
     }
     const begun = await this.replacements.begin(row, owner, type);
     if (begun) this.bus.publishSignal(subscriptionChanged, { subscriptionId: row.id, key: row.key, version: begun.row.version });
     return begun?.made ?? null;
-  }
-
-  /** Not while a person has to authorise the connection again, or has it disconnected. */
-  private async mayBeAsked({ status, workspace_id: workspaceId, connection_id: connectionId }: SubscriptionRow): Promise<boolean> {
-    if (status === 'auth_required') return false;
-    const { rows } = await this.database.pool.query<{ status: string }>('SELECT status FROM connection WHERE workspace_id = $1 AND id = $2', [workspaceId, connectionId]);
-    return rows[0]?.status !== 'auth_required' && rows[0]?.status !== 'disconnecting';
   }
 }

@@ -5,12 +5,14 @@ import {
   ServiceError, type RegisterInput, type Registered, type RemoteApi, type ServiceHttp, type TriggerType, type VisibleRemote,
 } from '@vane/kit';
 import { carriesKey, hookUrl, type Bus, type Clock, type Logger, type Metrics } from '@vane/runtime';
-import { isOurFault, toServiceError, type Connections } from '../connections.js';
+import { isOurFault, toServiceError } from '../connections.js';
 import type { FeedPulls } from '../pulls/feed-pulls.js';
 import { sameJson, type Feeds } from './feeds.js';
 import { isOpaque, OpaqueSteps, removedByItself } from './opaque-steps.js';
 import type { Replacements } from './replacements.js';
 import { firstLooks, lifetime } from './schedule.js';
+import type { SubscriptionCalls } from '../subscription-calls.js';
+import { waitAfter } from '../waits.js';
 import { LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from './subscription-rows.js';
 
 /** What became of an attempt to make the service agree with us. */
@@ -29,17 +31,15 @@ export type SettlerSettings = {
   checkEverySeconds: number;
 };
 
-const FIRST_BACKOFF_MS = 2_000;
-const LONGEST_BACKOFF_MS = 600_000;
-/** A refusal needs a person; it is still tried again, slowly, because rights are often granted later. */
-const REFUSED_BACKOFF_MS = 300_000;
+/** An adapter is installed by a person. */
+const NO_ADAPTER_MS = 300_000;
 /** While a step is under way its row is due again only after this: a crash is noticed by then. */
 const TAKEOVER_MS = 60_000;
 
 /**
  * Closes the difference between what a subscription wants and what the service holds, one committed step at a time:
  * register or adopt, update, remove. Every call to a service happens under the row's lease and outside any transaction,
- * so whatever a crash leaves behind is found by the sweeper and finished.
+ * so whatever a crash leaves behind is due again and finished.
  */
 export class Settler {
   private readonly owner = randomUUID();
@@ -51,7 +51,7 @@ export class Settler {
     private readonly feeds: Feeds,
     private readonly pulls: FeedPulls,
     private readonly replacements: Replacements,
-    private readonly connections: Connections,
+    private readonly calls: SubscriptionCalls,
     private readonly adapters: AdapterRegistry,
     private readonly bus: Bus,
     private readonly clock: Clock,
@@ -88,7 +88,7 @@ export class Settler {
     const started = await this.rows.change(row, owner, { attempts: row.attempts + 1, nextAttemptAt: this.clock.in(TAKEOVER_MS) });
     if (!started) return { outcome: 'busy' };
     try {
-      const http = this.leased(await this.connections.http(adapter, row.workspace_id, row.connection_id ?? '', call), row.id, owner);
+      const http = await this.calls.http(adapter, row, owner, call);
       return await this.step({ row: started, owner, type, remote: type.remote, http, triedBefore: row.attempts > 0 });
     } catch (cause) {
       if (cause instanceof LeaseLost) return { outcome: 'busy' };
@@ -99,17 +99,6 @@ export class Settler {
 
   private done(row: SubscriptionRow | null): Settled {
     return row ? { outcome: 'settled', row } : { outcome: 'busy' };
-  }
-
-  /** No call is made for a row that another has taken over. */
-  private leased(http: ServiceHttp, id: string, owner: string): ServiceHttp {
-    return {
-      hostUrl: (host) => http.hostUrl(host),
-      request: async (request) => {
-        if (!(await this.rows.extend(id, owner))) throw new LeaseLost();
-        return http.request(request);
-      },
-    };
   }
 
   /** What was asked for while the call was under way stays asked for: a removal above all. */
@@ -224,10 +213,9 @@ export class Settler {
 
   private async fail(row: SubscriptionRow, owner: string, error: ServiceError, call: CallContext): Promise<Settled> {
     const { transient } = error;
-    const wait = transient ? (error.details.retryAfterMs ?? backoff(row.attempts)) : REFUSED_BACKOFF_MS * Math.min(row.attempts, 12);
     const status = statusAfter(row, error);
     const reason = { code: error.kind, message: error.message };
-    const again = this.clock.in(wait);
+    const again = this.clock.in(waitAfter(error, row.attempts));
     // What has ended by itself needs no further try.
     const nextAttemptAt = row.status === 'removing' && row.expires_at && row.expires_at < again ? row.expires_at : again;
     const changed = await this.rows.change(row, owner, (current) => ({ status, reason, nextAttemptAt, ...this.overtaken(row, current) }));
@@ -244,13 +232,12 @@ export class Settler {
   }
 }
 
-
 /** One step of one attempt, under the row's lease. */
 type Step = { row: SubscriptionRow; owner: string; type: TriggerType; remote: RemoteApi; http: ServiceHttp; triedBefore: boolean };
 
 function noAdapter(row: SubscriptionRow): ServiceError {
   const message = `No adapter for ${row.service}/${row.trigger_type} is installed, so the service cannot be asked. Install it, or delete with force.`;
-  return new ServiceError('unavailable', message, { retryAfterMs: REFUSED_BACKOFF_MS });
+  return new ServiceError('unavailable', message, { retryAfterMs: NO_ADAPTER_MS });
 }
 
 export function isSettled(row: SubscriptionRow): boolean {
@@ -267,10 +254,4 @@ function statusAfter(row: SubscriptionRow, error: ServiceError): SubscriptionRow
   if (row.replaces_id !== null) return 'pending';
   if (error.transient) return row.external_id === null ? 'pending' : 'degraded';
   return 'degraded';
-}
-
-/** Full jitter: any moment up to the doubled bound, so that many subscriptions do not come back together. */
-function backoff(attempts: number): number {
-  const bound = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempts - 1, 16));
-  return bound / 2 + Math.random() * (bound / 2);
 }
