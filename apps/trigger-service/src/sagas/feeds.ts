@@ -105,18 +105,18 @@ export class Feeds {
 
   /** A pending subscription that is to take the place of one that works, for all that this one's triggers want. */
   async insertReplacement(tx: PoolClient, old: SubscriptionRow, type: TriggerType): Promise<SubscriptionRow> {
-    const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want });
+    const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want, replacesId: old.id });
     // What arrives at the old one is still what it was registered for.
-    if (old.applied) await applyChange(tx, old, { want: old.applied }, this.clock);
-    return applyChange(tx, subscription, { replacesId: old.id }, this.clock);
+    if (old.applied && !sameJson(old.applied, old.want)) await applyChange(tx, old, { want: old.applied }, this.clock);
+    return subscription;
   }
 
   /** A pending subscription in the place of one that was given up before it was registered; it counts that one's tries on. */
   async insertInstead(tx: PoolClient, old: SubscriptionRow, type: TriggerType): Promise<SubscriptionRow> {
-    const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want });
+    const { subscription } = await this.insertPending(tx, { feedId: old.feed_id, type, want: old.want, replacesId: old.replaces_id });
     const reason = old.reason_code === null ? null : { code: old.reason_code, message: old.reason_message ?? '' };
     // The attempt that has found it out has asked nothing.
-    return applyChange(tx, subscription, { replacesId: old.replaces_id, attempts: Math.max(0, old.attempts - 1), reason }, this.clock);
+    return applyChange(tx, subscription, { attempts: Math.max(0, old.attempts - 1), reason }, this.clock);
   }
 
   /**
@@ -125,7 +125,7 @@ export class Feeds {
    */
   async insertPending(
     tx: PoolClient,
-    wanted: { feedId: string; type: TriggerType; want: JsonObject; secret?: string | undefined },
+    wanted: { feedId: string; type: TriggerType; want: JsonObject; secret?: string | undefined; replacesId?: string | null },
   ): Promise<{ subscription: SubscriptionRow; secret: string }> {
     const target = { ...(await this.target(tx, wanted.feedId)), ...wanted };
     const now = this.clock.now();
@@ -135,13 +135,13 @@ export class Feeds {
     const remote = target.type.remote !== undefined;
     const { rows } = await tx.query<SubscriptionRow>(
       `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, connection_id, resource, key, secrets_enc,
-         want, applied, status, status_since, attempts, next_attempt_at, version, created_at, secret_version, applied_secret, connection_since)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 1, $13, 1, $15,
+         want, applied, status, status_since, attempts, next_attempt_at, version, created_at, secret_version, applied_secret, replaces_id, connection_since)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 1, $13, 1, $15, $16,
          (SELECT status_since FROM connection WHERE workspace_id = $2 AND id = $6)) RETURNING *`,
       [
         id, target.workspaceId, target.feedId, target.service, target.triggerType, target.connectionId, target.resource,
         this.keys.mint(), await this.vault.encrypt(JSON.stringify([secret]), where), JSON.stringify(target.want),
-        remote ? null : JSON.stringify(target.want), remote ? 'pending' : 'active', now, remote ? now : null, remote ? null : 1,
+        remote ? null : JSON.stringify(target.want), remote ? 'pending' : 'active', now, remote ? now : null, remote ? null : 1, target.replacesId ?? null,
       ],
     );
     await tx.query(

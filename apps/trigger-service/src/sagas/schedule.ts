@@ -1,4 +1,4 @@
-import type { RemoteApi } from '@vane/kit';
+import type { Canary, RemoteApi } from '@vane/kit';
 import type { Clock } from '@vane/runtime';
 
 /** As long as `seconds`, a tenth more or less: what was made in one moment does not come due in one moment for ever. */
@@ -13,12 +13,15 @@ export const nextCheck = (clock: Clock, everySeconds: number): Date => spread(cl
 const FIRST_LOG_SECONDS = 300;
 const FIRST_CANARY_SECONDS = 24 * 3600;
 
+/** Where a renewal is the canary, the registration was one already; else any time will do, so that not all come at once. */
+const firstCanary = ({ by }: Canary, clock: Clock): Date => (by === 'renewal' ? spread(clock, FIRST_CANARY_SECONDS) : clock.in(Math.random() * FIRST_CANARY_SECONDS * 1000));
+
 /** When what was just registered is looked at for the first time, for what its service can show; who looks says when to look again. */
 export function firstLooks(remote: RemoteApi, clock: Clock, checkEverySeconds: number): { checkAt: Date | null; logAt: Date | null; canaryAt: Date | null } {
   return {
     checkAt: remote.get ? nextCheck(clock, checkEverySeconds) : null,
     logAt: remote.deliveryLog ? spread(clock, FIRST_LOG_SECONDS) : null,
-    canaryAt: remote.canary ? clock.in(Math.random() * FIRST_CANARY_SECONDS * 1000) : null,
+    canaryAt: remote.canary ? firstCanary(remote.canary, clock) : null,
   };
 }
 
