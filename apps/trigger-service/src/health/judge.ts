@@ -89,7 +89,8 @@ export function judgePull(row: PullFact | undefined): Finding | null {
   return { layer: 'subscription', state: row.failures >= PULLS_FAILING ? 'failing' : 'degraded', reason, since: row.pulled_at };
 }
 
-const isBad = ({ status }: DeliveryFact) => status === 'refused' || status === 'unprocessable';
+/** Refused, or accepted and not understood. */
+export const isBad = ({ status }: DeliveryFact) => status === 'refused' || status === 'unprocessable';
 
 /** Anybody who has the URL can post to it, so one that was refused among good ones says nothing. */
 export function judgeIngress(newestFirst: DeliveryFact[]): Finding | null {
@@ -118,9 +119,12 @@ function judgeTrigger({ status, statusCode, statusMessage, updatedAt }: TriggerF
   return { layer: 'delivery', state: 'failing', reason: { code: statusCode ?? 'disabled', message: statusMessage ?? 'The trigger is disabled.' }, since: updatedAt };
 }
 
-/** Only runs that have ended count; what was skipped or called off was never tried. */
+/** Ended after it was tried; what was skipped or called off was not. */
+export const hasEnded = ({ status }: RunFact) => ['succeeded', 'failed', 'dead', 'interrupted'].includes(status);
+
+/** Only runs that have ended count. */
 export function judgeRuns(newestFirst: RunFact[], { attempts }: Pick<Facts, 'attempts'>): Finding | null {
-  const ended = newestFirst.filter(({ status }) => ['succeeded', 'failed', 'dead', 'interrupted'].includes(status));
+  const ended = newestFirst.filter(hasEnded);
   const good = ended.findIndex(({ status }) => status === 'succeeded');
   const bad = good === -1 ? ended : ended.slice(0, good);
   if (bad.length === 0 || (good !== -1 && bad.length < RUNS_IN_A_ROW)) return null;

@@ -2,7 +2,7 @@ import type { DiagnosisLayer, LayerView } from '@vane/contracts';
 import type { TriggerRow } from '../trigger-views.js';
 import type { Facts } from './health-facts.js';
 import { hintOf } from './hints.js';
-import { judgeConnection, judgeIngress, judgePull, judgeSubscription, serving, type Finding } from './judge.js';
+import { hasEnded, isBad, judgeConnection, judgeIngress, judgePull, judgeSubscription, serving, type Finding } from './judge.js';
 
 const iso = (at: Date | null | undefined) => at?.toISOString() ?? null;
 
@@ -37,7 +37,7 @@ export function subscriptionLayer(row: TriggerRow, { subscriptions }: Facts): La
 }
 
 export function ingressLayer(row: TriggerRow, { deliveries }: Facts): LayerView {
-  const refused = deliveries.filter(({ status }) => status === 'refused' || status === 'unprocessable');
+  const refused = deliveries.filter(isBad);
   const [newest] = refused;
   const facts = {
     last24h: deliveries.length, refused: refused.length, newestAt: iso(deliveries[0]?.received_at), newestRefused: newest ? { at: iso(newest.received_at), reason: newest.reason } : null,
@@ -84,7 +84,7 @@ export function queueLayer(_row: TriggerRow, { waiting }: Facts): LayerView {
 }
 
 export function runLayer(_row: TriggerRow, { runs, attempts }: Facts): LayerView {
-  const ended = runs.filter(({ status }) => ['succeeded', 'failed', 'dead', 'interrupted'].includes(status));
+  const ended = runs.filter(hasEnded);
   const [last] = ended;
   if (!last) return skipped('run', 'No run has ended yet.');
   const bad = ended.filter(({ status }) => status !== 'succeeded');
