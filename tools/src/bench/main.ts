@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { Problem } from '../../launch/index.mjs';
+import { runProgram } from '../program.js';
 import { benchIngress } from './ingress.js';
 import { benchSync, proveExactlyOnce } from './sync.js';
 
@@ -45,14 +46,8 @@ async function sync(args: string[]): Promise<number> {
 
 const benches: Record<string, (args: string[]) => Promise<number>> = { ingress, sync };
 
-try {
-  const [name = '', ...args] = process.argv.slice(2);
+await runProgram(([name = '', ...args]) => {
   const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (!bench) throw new Problem(usage, 2);
-  process.exitCode = await bench(args);
-} catch (error) {
-  const expected = error instanceof Problem || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (!expected) throw error;
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = error instanceof Problem ? error.exitCode : 2;
-}
+  return bench(args);
+});

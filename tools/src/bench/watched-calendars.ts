@@ -1,12 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { loadAdapters } from '@vane/adapters';
-import {
-  authorizeConnection, createIntegration, finishAuthorisation, getAccessToken, listConnections, startAuthorisation, systemCall, type Operation, type OutputOf,
-} from '@vane/contracts';
+import { createIntegration, getAccessToken, listConnections, systemCall } from '@vane/contracts';
 import { newId, openKeyRing, Vault } from '@vane/db';
 import { createServiceHttp, EgressClient, HookKeys, hookUrl, parseEgressAllow, SystemClock } from '@vane/runtime';
-import type { z } from 'zod';
 import { Problem } from '../../launch/index.mjs';
+import { authorise, type Ask } from '../authorise.js';
 import type { CalendarService } from './calendar-service.js';
 import type { Site } from './sync-house.js';
 
@@ -21,15 +19,10 @@ export async function connect(site: Site, service: CalendarService): Promise<Ten
   const now = new Date();
   const workspace = newId('workspace', now);
   await site.database.pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3)', [workspace, 'Bench', now]);
-  const ask = <O extends Operation>(operation: O, input: z.input<O['input']>): Promise<OutputOf<O>> =>
-    site.bus.ask(operation, input, systemCall('trigger-service', randomUUID()));
+  const ask: Ask = (operation, input) => site.bus.ask(operation, input, systemCall('trigger-service', randomUUID()));
   const hosts = Object.fromEntries(['accounts', 'oauth2', 'openid', 'api'].map((name) => [name, service.url]));
   const integration = await ask(createIntegration, { workspace, service: SERVICE, name: 'Bench', ...service.client, hosts });
-  const { url } = await ask(authorizeConnection, { workspace, integration: integration.id, triggerTypes: [TYPE] });
-  const { location, browserToken } = await ask(startAuthorisation, { ticket: url.slice(url.lastIndexOf('/') + 1) });
-  const back = (await fetch(location, { redirect: 'manual', headers: { accept: 'text/html' } })).headers.get('location');
-  if (!back?.startsWith(integration.redirectUri)) throw new Problem('The stand-in of the service did not authorise the connection.');
-  await ask(finishAuthorisation, { query: new URL(back).search.slice(1), browserToken });
+  await authorise(ask, workspace, integration, [TYPE]);
   const { items } = await ask(listConnections, { workspace, limit: 1 });
   return { workspace, connection: items[0]!.id };
 }

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Problem } from '../../launch/index.mjs';
+import { runProgram } from '../program.js';
 import { chaosKill } from './kill.js';
 import { chaosRefresh } from './refresh.js';
 
@@ -30,11 +31,4 @@ function run([name, ...more]: string[], short: boolean, given: string | undefine
   throw new Problem(usage, 2);
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  const misuse = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (!(error instanceof Error)) throw error;
-  process.stderr.write(`${error instanceof Problem || misuse ? error.message : error.stack}\n`);
-  process.exitCode = error instanceof Problem ? error.exitCode : misuse ? 2 : 1;
-}
+await runProgram(main);

@@ -1,12 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  authorizeConnection, createIntegration, finishAuthorisation, startAuthorisation, type IntegrationView,
-} from '@vane/contracts';
+import { createIntegration } from '@vane/contracts';
 import { Database, newId } from '@vane/db';
 import {
   appEnvironments, choosePorts, ensureDatabase, freePort, migrate, readSettings, startOwnServers, stopOwnServers, type Urls,
 } from '../../launch/index.mjs';
+import { authorise, type Ask } from '../authorise.js';
 import { RefreshGates } from './refresh-gates.js';
 import { Member } from './refresh-member.js';
 import { PROVIDER_CLIENT, PROVIDER_SERVICE, startRefreshProvider, type RefreshProvider } from './refresh-provider.js';
@@ -56,11 +55,11 @@ export async function openRefreshHouse(
   });
   const provider = await startRefreshProvider(providerPort, integration.redirectUri);
   closers.push(provider.close);
-  await authorise(first, integration, workspace);
+  await authorise(askOf(first), workspace, integration);
   const connection = (await database.pool.query<{ id: string }>('SELECT id FROM connection')).rows[0]!.id;
   return {
     members, provider, gates, connection,
-    connect: async () => authorise(members.find(({ ready }) => ready) ?? first, integration, workspace),
+    connect: async () => authorise(askOf(members.find(({ ready }) => ready) ?? first), workspace, integration),
     expire: async () => {
       const ago = new Date(Date.now() - 1000);
       await database.pool.query('UPDATE connection SET expires_at = $2, refresh_at = $2 WHERE id = $1', [connection, ago]);
@@ -99,12 +98,4 @@ async function startMembers(options: {
   return members;
 }
 
-/** What gateway, browser and provider do together, with a provider that approves at once. */
-async function authorise(member: Member, integration: IntegrationView, workspace: string): Promise<void> {
-  const { url } = await member.ask(authorizeConnection, { workspace, integration: integration.id });
-  const { location, browserToken } = await member.ask(startAuthorisation, { ticket: url.slice(url.lastIndexOf('/') + 1) });
-  const answer = await fetch(location, { redirect: 'manual', headers: { accept: 'text/html' } });
-  const back = answer.headers.get('location');
-  if (!back?.startsWith(integration.redirectUri)) throw new Error(`The provider did not send the browser back: ${answer.status}.`);
-  await member.ask(finishAuthorisation, { query: new URL(back).search.slice(1), browserToken });
-}
+const askOf = (member: Member): Ask => (operation, input) => member.ask(operation, input);

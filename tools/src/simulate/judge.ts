@@ -47,7 +47,8 @@ function judgeStates({ house, plan, world, triggers, firstFact }: Case, runs: Ma
   const verdict = { changes: 0, collapsed: 0, runs: 0, duplicates: 0, lost: 0 };
   const byPlace = groupBy(facts, ({ kind, in: place }) => `${kind} ${place}`);
   for (const feed of plan.feeds.keys()) {
-    const mine = [...byPlace.values()].flatMap((group) => (world.concerns(feed, group[0]!) || plan.feeds[feed] === 'file' ? group.filter((fact) => world.concerns(feed, fact)) : []));
+    const { kind, place, id: only } = world.scopeOf(feed);
+    const mine = (byPlace.get(`${kind} ${place}`) ?? []).filter(({ id }) => only === undefined || id === only);
     const counts = runs.get(triggers[feed]!) ?? new Map<string, number>();
     for (const states of groupBy(mine, ({ id }) => id).values()) {
       verdict.changes += states.length;

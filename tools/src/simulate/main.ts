@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Problem } from '../../launch/index.mjs';
+import { runProgram } from '../program.js';
 import { simulateMonth } from './month.js';
 
 const usage = `Usage: ./vane simulate month [--short] [--seed NUMBER]
@@ -25,11 +26,4 @@ async function main(args: string[]): Promise<number> {
   return result.ok ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  const misuse = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (!(error instanceof Error)) throw error;
-  process.stderr.write(`${error instanceof Problem || misuse ? error.message : error.stack}\n`);
-  process.exitCode = error instanceof Problem ? error.exitCode : misuse ? 2 : 1;
-}
+await runProgram(main);

@@ -1,27 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import {
-  authorizeConnection, createIntegration, createRunnable, createTrigger, finishAuthorisation, listConnections, listServices, startAuthorisation,
-  systemCall, type IntegrationView, type Operation, type OutputOf,
-} from '@vane/contracts';
+import { createIntegration, createRunnable, createTrigger, listConnections, listServices, systemCall } from '@vane/contracts';
 import { newId } from '@vane/db';
-import type { z } from 'zod';
+import { authorise, type Ask } from '../authorise.js';
 import type { Plan } from './plan.js';
 import type { House } from './sim-house.js';
 import type { World } from './world.js';
 
 const SERVICE = 'google';
+const TYPES = ['calendar-events', 'drive-changes', 'drive-file'];
 const AT_ONCE = 8;
 
 /** One workspace with a connection per account and a trigger per feed; returns the triggers in the order of the plan's feeds. */
 export async function settleIn(house: House, plan: Plan, world: World, now: Date, say: (line: string) => void): Promise<string[]> {
   const workspace = newId('workspace', now);
   await house.database.pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3)', [workspace, 'Simulation', now]);
-  const ask = <O extends Operation>(operation: O, input: z.input<O['input']>): Promise<OutputOf<O>> =>
-    house.bus.ask(operation, input, systemCall('trigger-service', randomUUID()));
+  const ask: Ask = (operation, input) => house.bus.ask(operation, input, systemCall('trigger-service', randomUUID()));
   const { items: services } = await ask(listServices, {});
   const hosts = Object.fromEntries(services.find(({ id }) => id === SERVICE)!.hosts.map(({ name }) => [name, house.google.url]));
   const integration = await ask(createIntegration, { workspace, service: SERVICE, name: 'Simulation', ...world.client, hosts });
-  for (const email of world.accounts) await authorise(house, ask, { workspace, integration, email });
+  for (const email of world.accounts) {
+    house.google.state.settings.currentAccount = email;
+    await authorise(ask, workspace, integration, TYPES);
+  }
   const { items: connections } = await ask(listConnections, { workspace, limit: 200 });
   const connectionOf = (email: string) => connections.find(({ accountLabel }) => accountLabel === email)!.id;
   const { id: runnableId } = await ask(createRunnable, {
@@ -41,19 +41,4 @@ export async function settleIn(house: House, plan: Plan, world: World, now: Date
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return triggers;
-}
-
-/** What gateway, browser and service do together, with a consent page that sends the browser back at once. */
-async function authorise(
-  { google }: House,
-  ask: <O extends Operation>(operation: O, input: z.input<O['input']>) => Promise<OutputOf<O>>,
-  { workspace, integration, email }: { workspace: string; integration: IntegrationView; email: string },
-): Promise<void> {
-  google.state.settings.currentAccount = email;
-  const { url } = await ask(authorizeConnection, { workspace, integration: integration.id, triggerTypes: ['calendar-events', 'drive-changes', 'drive-file'] });
-  const { location, browserToken } = await ask(startAuthorisation, { ticket: url.slice(url.lastIndexOf('/') + 1) });
-  const answer = await fetch(location, { redirect: 'manual', headers: { accept: 'text/html' } });
-  const back = answer.headers.get('location');
-  if (!back?.startsWith(integration.redirectUri)) throw new Error(`The service did not send the browser back: HTTP ${answer.status}.`);
-  await ask(finishAuthorisation, { query: new URL(back).search.slice(1), browserToken });
 }

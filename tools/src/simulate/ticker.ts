@@ -14,7 +14,7 @@ const GRACE_MS = 300;
 /** Asks the owners for what a scheduler would ask them for, at a moment of simulated time. What fails is due again. */
 export class Ticker {
   private readonly waiting = new Set<() => void>();
-  readonly counts = { asked: 0, done: 0, failed: 0, lost: 0 };
+  readonly counts = { done: 0, failed: 0, lost: 0 };
   /** What was done, by kind. */
   readonly kinds: Partial<Record<WorkKind, number>> = {};
 
@@ -51,7 +51,6 @@ export class Ticker {
   }
 
   private async ask<O extends Operation>(operation: O, input: z.input<O['input']>): Promise<OutputOf<O> | undefined> {
-    this.counts.asked += 1;
     let giveUp = () => {};
     const lost = new Promise<undefined>((resolve) => {
       giveUp = () => {

@@ -35,12 +35,11 @@ export class World {
     return { account, type: 'drive-changes', config: {} };
   }
 
-  /** Whether what happened to an object is a matter of the feed. */
-  concerns(feed: number, fact: { kind: string; id: string; in: string | null }): boolean {
+  /** Where what a feed listens to happens, and to which object where it is one alone. */
+  scopeOf(feed: number): { kind: 'event' | 'file'; place: string; id?: string } {
     const kind = this.plan.feeds[feed];
-    if (kind === 'calendar') return fact.kind === 'event' && fact.in === this.calendarOf(feed);
-    if (kind === 'file') return fact.kind === 'file' && fact.id === this.fileOf(feed, 0);
-    return fact.kind === 'file' && fact.in === this.accountOf(feed);
+    if (kind === 'calendar') return { kind: 'event', place: this.calendarOf(feed) };
+    return { kind: 'file', place: this.accountOf(feed), ...(kind === 'file' ? { id: this.fileOf(feed, 0) } : {}) };
   }
 
   apply({ feed, object, kind, atMs }: Change): void {
