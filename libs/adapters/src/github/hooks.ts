@@ -9,7 +9,6 @@ const PAGE_SIZE = 100;
 /** A repository has at most 20 hooks of each event, so this is never reached by a server that counts its pages right. */
 const MOST_PAGES = 50;
 
-
 /** Webhooks of a repository: https://docs.github.com/en/rest/repos/webhooks */
 export const remote: VisibleRemote<Want> = {
   async register(http, input) {

@@ -73,6 +73,7 @@ function auxCase(tried: Opaque): Case {
     const outcome = await remote.remove(rig.http, input.resource, externalId, null).catch((error: unknown) => error);
     if (!remote.removeNeedsAux) return assert.equal(outcome, 'removed', 'Say `removeNeedsAux` where nothing can be removed without.');
     assert.ok(outcome instanceof ServiceError, 'Throw a ServiceError that says what is missing.');
+    assert.ok(remote.longestLifetimeMs !== undefined, 'Say `longestLifetimeMs`: what cannot be removed is waited for until it ends by itself.');
     assert.equal(await rig.state.count(), before);
   });
 }

@@ -153,6 +153,7 @@ describe('the suite, for what the service does not show and what is fetched', ()
     ['an end that is overlooked', withRemote({ register: async (http, input) => ({ externalId: (await remote.register(http, input)).externalId, aux: AUX }) }), 'the end that the service says is later than now and believed'],
     ['an end of its own making', withRemote({ register: async (http, input) => ({ ...(await remote.register(http, input)), expiresAt: '2099-01-01T00:00:00.000Z' }) }), 'the end that the service says is later than now and believed'],
     ['an end after the longest life', withRemote({ longestLifetimeMs: 1000 }), 'the end that the service says is later than now and believed'],
+    ['what can be neither removed nor waited for', withRemote({ longestLifetimeMs: undefined }), 'without what registering answered, a removal is not said to have been done'],
     ['a removal that does not say what it needs', withRemote({ removeNeedsAux: undefined }), 'without what registering answered, a removal is not said to have been done'],
     ['an end in the past', withRemote({ register: (http, input) => remote.register(http, { ...input, now: new Date(0) }) }), 'the end that the service says is later than now and believed'],
     ['a second object that replaces the first', withRemote({ register: (http, input) => { at(http).channels.clear(); return remote.register(http, input); } }), 'two objects live side by side, and removing one leaves the other'],
