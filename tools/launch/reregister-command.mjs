@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util';
-import { askApi } from './ask-api.mjs';
-import { stateDirectory } from './paths.mjs';
+import { apiAccess, askApi } from './ask-api.mjs';
 import { Problem, say } from './problem.mjs';
 
 /** Between two waves: what one has begun is told to the services within half a minute. */
@@ -25,9 +24,9 @@ function optionsOf(args) {
 /** Asks for wave after wave until none is left that can follow now. @param {string[]} args */
 export async function reregisterCommand(args) {
   const options = optionsOf(args);
-  const dir = stateDirectory();
+  const access = await apiAccess(process.env);
   /** @returns {Promise<Wave>} */
-  const ask = () => askApi(dir, 'POST', '/subscriptions/reregister', options);
+  const ask = () => askApi(access, 'POST', '/subscriptions/reregister', options);
   let seen = await ask();
   say(`${seen.left} subscriptions are registered with another URL than ${seen.publicUrl}.`);
   for (let since = performance.now(); !options.dryRun && seen.left > seen.waiting; ) {
