@@ -5,7 +5,6 @@ import { approving } from './browser.js';
 import { dueNow, endedNow, renewalDue } from './due-now.js';
 import { ADA, fileNames, GoogleStage } from './google-stage.js';
 
-
 let stage: GoogleStage;
 let trigger: TriggerView;
 
