@@ -46,7 +46,9 @@ describe('what a service says it sent and we do not have', () => {
     stage.ingress = 'up';
     expect(await look()).toBe(true);
     expect(sentAgain()).toBe(5);
-    expect(await stage.events(row)).toEqual([...before, ...missed]);
+    // What is sent again side by side arrives in any order.
+    const got = await stage.events(row);
+    expect([got.slice(0, 2), got.slice(2).sort()]).toEqual([before, missed.sort()]);
     expect(await stage.runs(row)).toBe(7);
     const [line] = (await stage.history(row)).filter(({ code }) => code === 'deliveries_recovered');
     expect(line).toEqual({ status: 'active', code: 'deliveries_recovered', message: expect.stringMatching(/^GitHub's log had 5 events that we did not get since .+Z; asked it to send them again\.$/) });
@@ -92,10 +94,12 @@ describe('what a service says it sent and we do not have', () => {
   it('is asked for a hundred at a time, the oldest first, until there is no rest', async () => {
     stage.ingress = 'down';
     const missed = await push(130);
+    // Times in a log may be too coarse to tell what was first: its order does.
+    const { deliveries } = stage.github.state;
+    for (const delivery of deliveries) delivery.deliveredAt = deliveries.at(-1)!.deliveredAt;
     stage.ingress = 'up';
     await look();
-    expect(await stage.events(row)).toEqual(expect.arrayContaining(missed.slice(0, 100)));
-    expect(await stage.events(row)).toHaveLength(100);
+    expect([...(await stage.events(row))].sort()).toEqual(missed.slice(0, 100).sort());
     const { log_at: at } = await now();
     expect(at!.getTime()).toBeLessThanOrEqual(stage.clock.now().getTime() + 60_000);
     await look();

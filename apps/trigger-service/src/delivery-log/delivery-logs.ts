@@ -106,7 +106,9 @@ export class DeliveryLogs implements Work {
   private async judge(missing: SentEvent[], now: Date, whole: () => Promise<SentDelivery[]>): Promise<{ ask: SentEvent[]; wait: SentEvent[]; givenUp: number }> {
     if (missing.length === 0) return { ask: [], wait: [], givenUp: 0 };
     const all = new Map(eventsOf(await whole()).map((event) => [event.dedupeKey, event]));
+    // The oldest first, as the log has it where times are too coarse: sorting keeps that order.
     const judged = missing
+      .toReversed()
       .map((event) => all.get(event.dedupeKey) ?? event)
       .map((event) => ({ event, verdict: verdictOn(event, now) }))
       .sort((a, b) => firstAt(a.event) - firstAt(b.event));
