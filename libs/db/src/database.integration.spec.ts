@@ -42,6 +42,34 @@ describe('Database', () => {
     expect(rows).toEqual([{ name: 'vane-test-app', timeout: '30s' }]);
   });
 
+  it('prepares a statement with parameters once per connection, for raw SQL and for Prisma', async () => {
+    await database.transaction(async (tx) => {
+      for (const id of ['a', 'b', 'c']) await tx.query(`INSERT INTO workspace VALUES ($1, 'name', $2)`, [id, AT]);
+      const { rows } = await tx.query(`SELECT generic_plans + custom_plans AS used FROM pg_prepared_statements WHERE statement LIKE 'INSERT INTO workspace%'`);
+      expect(rows).toEqual([{ used: '3' }]);
+    });
+    const one = Database.connect({ url: testDatabase.url, applicationName: 'one', maxConnections: 1 });
+    for (const id of ['a', 'b']) expect(await one.prisma.workspace.findUnique({ where: { id } })).toMatchObject({ id });
+    const { rows } = await one.pool.query(`SELECT generic_plans + custom_plans AS used FROM pg_prepared_statements WHERE statement LIKE '%"public"."workspace"%'`);
+    await one.close();
+    expect(rows).toEqual([{ used: '2' }]);
+  });
+
+  it('goes on with a prepared statement that a migration gave other columns', async () => {
+    const ask = () => database.pool.query('SELECT * FROM changing WHERE id > $1', [0]);
+    await database.pool.query('CREATE TABLE changing (id int)');
+    await database.pool.query('INSERT INTO changing VALUES (1)');
+    expect((await ask()).rows).toEqual([{ id: 1 }]);
+    await database.pool.query(`ALTER TABLE changing ADD name text DEFAULT 'new'`);
+    expect(await rejection(ask())).toMatchObject({ message: expect.stringContaining('cached plan must not change result type') });
+    expect((await ask()).rows).toEqual([{ id: 1, name: 'new' }]);
+  });
+
+  it('tells a caller with a callback of a statement that fails', async () => {
+    const failure = await new Promise((resolve) => database.pool.query('SELECT 1 / $1::int', [0], (error) => resolve(error)));
+    expect(failure).toMatchObject({ code: '22012' });
+  });
+
   it('shares its connections between Prisma and raw SQL', async () => {
     await Promise.all(Array.from({ length: 12 }, (_, index) => (index % 2 ? database.prisma.workspace.count() : database.ping())));
     expect(database.pool.totalCount).toBeLessThanOrEqual(3);

@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.js';
+import { PreparingClient } from './prepared-statements.js';
 import { scopeToWorkspace } from './workspace-scope.js';
 import type { ScopedPrisma } from './workspace-scope.js';
 
@@ -28,6 +29,7 @@ export class Database {
   /** Opens connections only when they are needed. Statements end after 30 s. */
   static connect({ url, applicationName, maxConnections = 10, onConnectionLost }: DatabaseOptions): Database {
     const pool = new pg.Pool({
+      Client: PreparingClient,
       connectionString: url,
       application_name: applicationName,
       max: maxConnections,
