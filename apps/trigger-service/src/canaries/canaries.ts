@@ -29,6 +29,7 @@ const ARRIVES_WITHIN_MS = 120_000;
 /** Most are heard by then; those that are not are looked at again when their time is over. */
 const FIRST_LOOK_MS = 10_000;
 const DAY_SECONDS = 86_400;
+const WHEN_OFF_SECONDS = 7 * DAY_SECONDS;
 /** The night is the first hours of a day, in UTC. */
 const NIGHT_SECONDS = 5 * 3600;
 /** The reason of a subscription whose canaries are not heard. */
@@ -174,9 +175,9 @@ export class Canaries implements Work {
     return this.put(row, owner, ({ status, reason_code: code }) => (status === 'degraded' && code === CANARY_LOST ? { canaryAt, status: 'active', reason } : { canaryAt }), true);
   }
 
-  /** In the next night, or after as long as is set. */
+  /** In the next night, or after as long as is set; where none is sent unasked, seldom: the setting may change. */
   private next(): Date {
-    const seconds = this.everySeconds || DAY_SECONDS;
+    const seconds = this.everySeconds || WHEN_OFF_SECONDS;
     if (seconds % DAY_SECONDS !== 0) return spread(this.clock, seconds);
     const day = this.clock.now().getTime() - (this.clock.now().getTime() % (DAY_SECONDS * 1000));
     return new Date(day + (seconds + Math.random() * NIGHT_SECONDS) * 1000);
