@@ -23,8 +23,8 @@ const checks = [
   { name: 'types', fix: 'npm run typecheck', check: () => program(process.execPath, ['node_modules/typescript-native/bin/tsc', '-p', 'tsconfig.json', '--noEmit', '--pretty', 'false']) },
   {
     name: 'migrations agree with prisma/schema.prisma',
-    fix: 'node libs/db/dist/migrate-cli.js diff NAME, then read the migration',
-    check: async () => program(process.execPath, ['libs/db/dist/migrate-cli.js', 'check'], { VANE_DATABASE_URL: await findDatabaseForChecks() }),
+    fix: 'node dist/migrate-cli.js diff NAME, then read the migration',
+    check: async () => program(process.execPath, ['dist/migrate-cli.js', 'check'], { VANE_DATABASE_URL: await findDatabaseForChecks() }),
   },
   ...generated.map(({ file, make }) => ({
     name: `${file} is current`,

@@ -48,7 +48,7 @@ describe.each(APPS)('%s in docker-compose.yml', (app) => {
 
   it('listens on its own port, as production, and runs its own program', () => {
     const service = compose.services[app]!;
-    expect(service.command).toEqual([`apps/${app}/dist/main.js`]);
+    expect(service.command).toEqual([`dist/${app}.js`]);
     expect(existsSync(at(`apps/${app}/src/main.ts`))).toBe(true);
     expect(environmentOf(app)).toMatchObject({ PORT: defaultPorts[app], HOST: '0.0.0.0', VANE_ENV: 'production', VANE_PREFIX: 'vane' });
     expect(service.healthcheck?.test?.join(' ')).toContain('/readyz');
@@ -85,7 +85,7 @@ it('lets only the API and the webhooks be reached from outside', () => {
 it('looks after keys on demand only, with every ring there is', () => {
   const { environment, profiles, entrypoint } = compose.services['keys']!;
   expect(profiles).toEqual(['keys']);
-  expect(entrypoint?.at(-1)).toBe('libs/db/dist/keys-cli.js');
+  expect(entrypoint?.at(-1)).toBe('dist/keys-cli.js');
   expect(Object.keys(environment ?? {}).sort()).toEqual([...secretNames.filter((name) => name.startsWith('VANE_KEYS_')), 'VANE_DATABASE_URL'].sort());
 });
 

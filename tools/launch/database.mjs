@@ -134,6 +134,6 @@ export async function replaceDatabase(url, by) {
 
 /** @type {typeof import('./index.mjs').migrate} */
 export async function migrate(url) {
-  const result = await run(process.execPath, [join(root, 'libs/db/dist/migrate-cli.js')], { env: { ...process.env, VANE_DATABASE_URL: url } });
+  const result = await run(process.execPath, [join(root, 'dist/migrate-cli.js')], { env: { ...process.env, VANE_DATABASE_URL: url } });
   if (result.code !== 0) throw new Problem(`The database could not be brought up to date:\n${result.output.trim()}`);
 }

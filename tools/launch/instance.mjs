@@ -55,7 +55,7 @@ async function planApps(environments, ports, scale) {
       const port = instance === 1 ? ports[name] : await freePort();
       planned.push({
         name, instance, port, command: process.execPath,
-        args: ['--enable-source-maps', join(root, 'apps', name, 'dist', 'main.js')],
+        args: ['--enable-source-maps', join(root, 'dist', `${name}.js`)],
         environment: { ...environments[name], PORT: String(port) },
       });
     }

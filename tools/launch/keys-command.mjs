@@ -3,7 +3,7 @@ import { root, stateDirectory } from './paths.mjs';
 import { runAttached } from './run.mjs';
 import { existingSettings, keysEnvironment, withDatabase } from './with-database.mjs';
 
-const program = join(root, 'libs/db/dist/keys-cli.js');
+const program = join(root, 'dist/keys-cli.js');
 const online = ['status', 'check', 'rotate', 'rewrap', 'retire', 'discard'];
 
 /** Hands over to libs/db with the rings and the database of this installation. @param {string[]} args */

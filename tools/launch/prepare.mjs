@@ -90,7 +90,7 @@ async function generate() {
 
 async function build() {
   const env = { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false' };
-  const built = await run(process.execPath, [join(root, 'node_modules/nx/dist/bin/nx.js'), 'run-many', '-t', 'build'], { env });
+  const built = await run(process.execPath, [join(root, 'node_modules/nx/dist/bin/nx.js'), 'run-many', '-t', 'build', 'bundle'], { env });
   if (built.code !== 0) throw new Problem(`The build failed:\n${built.output.trim()}`);
 }
 

@@ -13,9 +13,9 @@ const secret = () => randomBytes(32).toString('base64');
 
 /** @param {string} id */
 async function makeDataKeys(id) {
-  const made = await run(process.execPath, [join(root, 'libs/db/dist/keys-cli.js'), 'data', id]);
+  const made = await run(process.execPath, [join(root, 'dist/keys-cli.js'), 'data', id]);
   // Nothing of its output may be shown: it could be half a key.
-  if (made.code !== 0) throw new Problem(`The key pair for secrets could not be made: "node libs/db/dist/keys-cli.js data" ended with code ${made.code}.`);
+  if (made.code !== 0) throw new Problem(`The key pair for secrets could not be made: "node dist/keys-cli.js data" ended with code ${made.code}.`);
   const keys = JSON.parse(made.stdout);
   return { public: String(keys.public), private: String(keys.private) };
 }

@@ -33,7 +33,7 @@ export function keysEnvironment(settings, url, env) {
 
 /** What `keys check` says about a database and the rings of an environment. @param {Record<string, string>} environment @param {string[]} options */
 export async function checkKeys(environment, ...options) {
-  const { code, output } = await run(process.execPath, [join(root, 'libs/db/dist/keys-cli.js'), 'check', ...options], { env: environment });
+  const { code, output } = await run(process.execPath, [join(root, 'dist/keys-cli.js'), 'check', ...options], { env: environment });
   return { ok: code === 0, text: output.trim().split('\n').slice(0, -1).join('\n') };
 }
 
@@ -47,7 +47,7 @@ export async function withDatabase(dir, settings, env, work, say = () => undefin
   const running = isUp(dir) ? readState(dir).supervisor : undefined;
   if (running) return work(running.urls.database);
   // What is built is good enough: a backup is made before an upgrade, and of what the old version left.
-  if (!existsSync(join(root, 'libs/db/dist/keys-cli.js'))) await prepare();
+  if (!existsSync(join(root, 'dist/keys-cli.js'))) await prepare();
   const before = runningOwnServers(dir);
   try {
     const server = (await findServers({ dir, env, say })).postgres.url;

@@ -1,8 +1,8 @@
 import { runMain, startApp } from '@vane/runtime';
 import { AppModule } from './app.module.js';
-import { readIngressSettings } from './config.js';
+import { HOOK_LIMITS, readIngressSettings } from './config.js';
+import { HookEndpoint } from './hook-endpoint.js';
 import { Receiver } from './receiver.js';
-import { addHookRoutes } from './routes.js';
 
 runMain('webhook-ingress', () => {
   const settings = readIngressSettings();
@@ -10,6 +10,6 @@ runMain('webhook-ingress', () => {
     name: 'webhook-ingress',
     settings,
     module: AppModule.with(settings),
-    routes: (fastify, app) => addHookRoutes(fastify, app.get(Receiver)),
+    front: (app, closing) => new HookEndpoint(app.get(Receiver), HOOK_LIMITS, closing).answer,
   });
 });

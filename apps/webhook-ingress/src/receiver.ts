@@ -41,6 +41,11 @@ export class Receiver {
     this.outcomes.inc({ service: '', outcome: status === 413 ? 'too_large' : 'unreadable' });
   }
 
+  /** A request that was not taken on, because too many are under way. */
+  shed(): void {
+    this.outcomes.inc({ service: '', outcome: 'shed' });
+  }
+
   async receive(key: string, request: RawRequest): Promise<Answer> {
     let subscription: CachedSubscription | null;
     try {

@@ -26,7 +26,7 @@ export class DeliveryStore {
     const message = encodeDelivery(header, body);
     await this.endOfTurn();
     try {
-      await this.publisher.publish(subject, message, header.id, ACK_DEADLINE_MS);
+      await this.publisher.publish(subject, message, ACK_DEADLINE_MS);
       this.logStored(header.id);
       return 'stream';
     } catch (error) {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
@@ -6,9 +8,9 @@ import type { DeliveryHeader } from '@vane/contracts';
 import { Database, newId, newSealingKeyPair, parseKeyRing, parseSealingKey, Vault } from '@vane/db';
 import { Bus, createLogger, decodeDelivery, HookKeys, Metrics, SystemClock } from '@vane/runtime';
 import { createTestDatabase, newSecret, type TestDatabase } from '@vane/testing';
-import { fastify, type FastifyInstance } from 'fastify';
+import { HOOK_LIMITS } from './config.js';
+import { HookEndpoint } from './hook-endpoint.js';
 import { Receiver } from './receiver.js';
-import { addHookRoutes } from './routes.js';
 import { DeliveryStore } from './store.js';
 import { SubscriptionCache } from './subscription-cache.js';
 
@@ -23,7 +25,7 @@ let away: Database;
 let bus: Bus;
 let adapters: AdapterRegistry;
 let vault: Vault;
-let server: FastifyInstance;
+let server: Server;
 let ids: { workspace: string; feed: string; subscription: string; key: string };
 
 beforeAll(async () => {
@@ -45,11 +47,15 @@ afterAll(async () => {
 async function start(lookup: Database, inbox: Database): Promise<void> {
   const dataKey = await parseSealingKey((await newSealingKeyPair('k1')).public);
   const cache = new SubscriptionCache(lookup, vault, adapters, clock, bus);
-  server = fastify({ forceCloseConnections: true });
-  addHookRoutes(server, new Receiver(keys, cache, new DeliveryStore(bus, inbox, clock, logger), dataKey, clock, logger, new Metrics()));
-  await server.listen({ port: 0, host: '127.0.0.1' });
+  const receiver = new Receiver(keys, cache, new DeliveryStore(bus, inbox, clock, logger), dataKey, clock, logger, new Metrics());
+  server = createServer(new HookEndpoint(receiver, HOOK_LIMITS, () => false).answer);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
 }
-afterEach(() => server.close());
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
 
 /** A channel as trigger-service has it before the answer to its registration came. */
 beforeEach(async () => {
@@ -77,7 +83,7 @@ async function post(change: Record<string, string> = {}): Promise<{ status: numb
     'x-goog-channel-token': TOKEN, 'x-goog-channel-id': ids.subscription, 'x-goog-resource-id': 'res-1', 'x-goog-resource-state': 'change', 'x-goog-message-number': '7',
     ...change,
   };
-  const { port } = server.server.address() as AddressInfo;
+  const { port } = server.address() as AddressInfo;
   const response = await fetch(`http://127.0.0.1:${port}/hooks/${ids.key}`, { method: 'POST', headers });
   return { status: response.status, retryAfter: response.headers.get('retry-after') };
 }

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { createServer, type IncomingMessage, type RequestListener, type ServerOptions, type ServerResponse } from 'node:http';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -43,6 +44,15 @@ export class RuntimeModule {
   }
 }
 
+/** Answers a request, or leaves it to Fastify with false. */
+export type Front = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/**
+ * A sender that is slower than this in handing over its headers, or a whole request, is cut off. A connection without a
+ * request is kept longer than load balancers keep theirs, so that none is closed while they send over it. Milliseconds.
+ */
+const SERVER_TIMES: ServerOptions = { headersTimeout: 15_000, requestTimeout: 120_000, keepAliveTimeout: 72_000, connectionsCheckingInterval: 5_000 };
+
 export type AppOptions = {
   name: AppName;
   settings: CommonSettings;
@@ -53,6 +63,8 @@ export type AppOptions = {
   trustedProxies?: string | undefined;
   /** Answers what Fastify refuses before any route is found, such as a path that cannot be decoded. */
   frameworkErrors?: FastifyServerOptions['frameworkErrors'];
+  /** Makes what sees every request before Fastify does; `closing` says that the app is about to stop. */
+  front?: (app: NestFastifyApplication, closing: () => boolean) => Front;
   /** Adds plain Fastify routes before the app listens. */
   routes?: (fastify: FastifyInstance, app: NestFastifyApplication) => void | Promise<void>;
 };
@@ -63,13 +75,20 @@ export type AppOptions = {
  */
 export async function startApp(options: AppOptions): Promise<NestFastifyApplication> {
   const { name, settings } = options;
-  const adapter = new FastifyAdapter({ bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: options.trustedProxies ?? false, frameworkErrors: options.frameworkErrors });
+  let front: Front | undefined;
+  const adapter = new FastifyAdapter({
+    bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: options.trustedProxies ?? false, frameworkErrors: options.frameworkErrors,
+    serverFactory: (handle: RequestListener) => createServer(SERVER_TIMES, (request, response) => {
+      if (!front?.(request, response)) handle(request, response);
+    }),
+  });
   const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
     logger: nestLogger(createLogger({ app: name, level: settings.LOG_LEVEL })),
     abortOnError: false,
     bodyParser: false,
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  front = options.front?.(app, () => !fastify.server.listening);
   addOperationalRoutes(fastify, app.get(Health), app.get(Metrics));
   await options.routes?.(fastify, app);
   const server = new RpcServer(name, app.get(Bus), app.get(Logger));

@@ -28,7 +28,7 @@ export function refuseDefaultKeys(settings: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(settings)) {
     if (typeof value !== 'string') continue;
     const weak = keysIn(name, value).map(weakness).find((reason) => reason !== undefined);
-    if (weak) throw new Error(`${name} is no key for production, because ${weak}: make a random one ("node libs/db/dist/keys-cli.js" makes rings).`);
+    if (weak) throw new Error(`${name} is no key for production, because ${weak}: make a random one ("node dist/keys-cli.js" makes rings).`);
   }
 }
 

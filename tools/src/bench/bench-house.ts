@@ -68,7 +68,7 @@ async function startIngress(dir: string, urls: { database: string; redis: string
   const profile = profileDirectory ? ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`] : [];
   const server = await startServer({
     name: 'webhook-ingress',
-    nodeArgs: [...profile, '--enable-source-maps', builtFile('apps/webhook-ingress/dist/main.js')],
+    nodeArgs: [...profile, '--enable-source-maps', builtFile('dist/webhook-ingress.js')],
     env: environment,
     logFile: join(dir, 'ingress.log'),
     isReady: async () => (await fetch(`${base}/readyz`).catch(() => undefined))?.status === 200,

@@ -60,7 +60,7 @@ export class Site {
   }
 
   /** One more process of an app, as it is built; resolves when it is ready. It ends with the trial. */
-  async start(app: AppName, { program = `apps/${app}/dist/main.js`, onMessage }: StartOptions = {}): Promise<Server> {
+  async start(app: AppName, { program = `dist/${app}.js`, onMessage }: StartOptions = {}): Promise<Server> {
     const port = await freePort();
     this.started += 1;
     const server = await startServer({

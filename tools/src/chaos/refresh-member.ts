@@ -48,7 +48,7 @@ export class Member {
     const { name, environment, logFile, workspace } = this.options;
     this.server = await startServer({
       name,
-      nodeArgs: [builtFile('apps/oauth-service/dist/main.js')],
+      nodeArgs: [builtFile('dist/oauth-service.js')],
       env: environment,
       logFile,
       isReady: () => this.ask(listIntegrations, { workspace }).then(() => true, () => false),

@@ -208,7 +208,7 @@ describe('every app can do its work', () => {
     const [ingress, trigger] = [busOf('webhook-ingress'), busOf('trigger-service')];
     await ensureDeliveryStream(await connected(ingress), PREFIX);
     await ensureDeliveryStream(await connected(trigger), PREFIX);
-    await new DeliveryPublisher(ingress).publish(`${PREFIX}.deliveries.3`, Buffer.from('{}\n'), 'dlv_1', 5_000);
+    await new DeliveryPublisher(ingress).publish(`${PREFIX}.deliveries.3`, Buffer.from('{}\n'), 5_000);
     const reader = await DeliveryReader.open(await connected(trigger), PREFIX, 3);
     const [message] = await reader.next(1);
     expect(message!.subject).toBe(`${PREFIX}.deliveries.3`);

@@ -1,12 +1,10 @@
-import { pathToFileURL } from 'node:url';
-import { Bus, EgressClient, readSettings, runMain, startApp } from '@vane/runtime';
+import { Bus, EgressClient, readSettings, runMain, startApp, type Front } from '@vane/runtime';
 import pg from 'pg';
-import { builtFile } from '../bench/child-process.js';
 import type { FromApp, SimulatedApp, ToApp } from './app-messages.js';
 import { SimClock } from './sim-clock.js';
 
 /**
- * An app of Vane as it is built, with two things of ours: its clock is moved by whoever started it, and it kills itself with
+ * An app of Vane, bundled with this file so that both mean the same classes (simulated-apps.ts), with two things of ours: its clock is moved by whoever started it, and it kills itself with
  * SIGKILL at an await of its own: before or after a statement, a call to a service, or a question over the bus.
  */
 const [app, now] = process.argv.slice(2) as [SimulatedApp, string];
@@ -45,7 +43,7 @@ process.on('message', (message: ToApp) => {
 });
 process.on('disconnect', () => process.exit(0));
 
-const load = async (file: string): Promise<Record<string, unknown>> => import(pathToFileURL(builtFile(`apps/${app}/dist/${file}.js`)).href);
+const load = async (file: string): Promise<Record<string, unknown>> => import(new URL(`./${app}/${file}.js`, import.meta.url).href);
 
 runMain(app, async () => {
   const [{ AppModule }, { settingsShape }] = (await Promise.all([load('app.module'), load('config')])) as [
@@ -56,11 +54,12 @@ runMain(app, async () => {
   const module = AppModule.with(settings, app === 'oauth-service' ? { clock } : clock);
   if (app !== 'webhook-ingress') await startApp({ name: app, settings, module });
   else {
-    const [{ addHookRoutes }, { Receiver }] = (await Promise.all([load('routes'), load('receiver')])) as [
-      { addHookRoutes(fastify: unknown, receiver: unknown): void },
+    const [{ HookEndpoint }, { Receiver }, { HOOK_LIMITS }] = (await Promise.all([load('hook-endpoint'), load('receiver'), load('config')])) as [
+      { HookEndpoint: new (receiver: unknown, limits: unknown, closing: () => boolean) => { answer: Front } },
       { Receiver: never },
+      { HOOK_LIMITS: unknown },
     ];
-    await startApp({ name: app, settings, module, routes: (fastify, nest) => addHookRoutes(fastify, nest.get(Receiver)) });
+    await startApp({ name: app, settings, module, front: (nest, closing) => new HookEndpoint(nest.get(Receiver), HOOK_LIMITS, closing).answer });
   }
   tell({ kind: 'ready' });
 });

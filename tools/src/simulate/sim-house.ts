@@ -10,6 +10,7 @@ import {
 } from '../../launch/index.mjs';
 import { builtFile } from '../bench/child-process.js';
 import type { SimulatedApp } from './app-messages.js';
+import { bundleSimulatedApps } from './simulated-apps.js';
 import { SimulatedProcess } from './simulated-process.js';
 
 const PREFIX = 'simulate';
@@ -69,6 +70,7 @@ export async function openHouse({ dir, now, seed, accounts, closers, say }: Hous
 }
 
 async function makeProcesses(dir: string, urls: { database: string; redis: string; nats: string }, google: string): Promise<SimulatedProcess[]> {
+  const program = await bundleSimulatedApps();
   const settings = await readSettings({ dir });
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VANE_')));
   const ports = await choosePorts({ VANE_PORTS: 'free' });
@@ -85,7 +87,7 @@ async function makeProcesses(dir: string, urls: { database: string; redis: strin
       // A channel is renewed long before; what a lost message hid is found by this.
       VANE_PULL_EVERY_SECONDS: String(2 * 86_400), VANE_CANARY_EVERY_SECONDS: '0',
     };
-    processes.push(new SimulatedProcess({ app, environment, logFile: join(logs, `${app}-${index}.log`) }));
+    processes.push(new SimulatedProcess({ program, app, environment, logFile: join(logs, `${app}-${index}.log`) }));
   }
   return processes;
 }

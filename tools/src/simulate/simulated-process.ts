@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { Problem } from '../../launch/index.mjs';
-import { builtFile } from '../bench/child-process.js';
 import type { FromApp, SimulatedApp, ToApp } from './app-messages.js';
 
 const START_DEADLINE_MS = 60_000;
 
-export type ProcessOptions = { app: SimulatedApp; environment: Record<string, string>; logFile: string };
+/** `program` is the file of app-process, bundled. */
+export type ProcessOptions = { program: string; app: SimulatedApp; environment: Record<string, string>; logFile: string };
 
 /** One process of an app in simulated time, which is started again when it was killed. */
 export class SimulatedProcess {
@@ -64,9 +64,9 @@ export class SimulatedProcess {
   }
 
   private async spawn(now: Date): Promise<void> {
-    const { app, environment, logFile } = this.options;
+    const { program, app, environment, logFile } = this.options;
     const log = openSync(logFile, 'a');
-    const args = ['--enable-source-maps', builtFile('tools/dist/simulate/app-process.js'), app, now.toISOString()];
+    const args = ['--enable-source-maps', program, app, now.toISOString()];
     const child = spawn(process.execPath, args, { env: environment, stdio: ['ignore', log, log, 'ipc'] });
     this.child = child;
     this.gone = new Promise((resolve) => {

@@ -30,9 +30,19 @@ async function interpreterWasm(): Promise<string> {
 }
 
 /**
- * Bundles everything a child runs into one ES module text, WebAssembly included. Children get it over their
- * standard input, so they need no file, and the same code runs from sources and from a build.
+ * Everything a child runs as one ES module text, WebAssembly included. Children get it over their standard input, so they
+ * need no file. A bundle of Vane has it ready beside itself; from sources or their build it is made here.
  */
+export async function childProgram(): Promise<Buffer> {
+  try {
+    return await readFile(new URL('./child-program.mjs', import.meta.url));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return buildChildProgram();
+  }
+}
+
+/** Makes the text of `childProgram` out of the files beside this one. */
 export async function buildChildProgram(): Promise<Buffer> {
   const [guest, wasm] = await Promise.all([bundleGuest(), interpreterWasm()]);
   const built = await esbuild.build({

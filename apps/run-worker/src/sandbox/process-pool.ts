@@ -1,4 +1,4 @@
-import { buildChildProgram } from './child-program.js';
+import { childProgram } from './child-program.js';
 import { SandboxProcess } from './sandbox-process.js';
 
 /** A child is replaced after this many runs, so that no slow leak lives long. */
@@ -72,7 +72,7 @@ export class ProcessPool {
 
   private async start(): Promise<void> {
     try {
-      const program = await (this.program ??= buildChildProgram());
+      const program = await (this.program ??= childProgram());
       this.starting -= 1;
       if (this.closed) return;
       const child = new SandboxProcess(program);

@@ -62,7 +62,7 @@ async function publish(change: Partial<DeliveryHeader> = {}): Promise<string> {
     headers: {}, size: 2, sha256: 'x', bodyOmitted: false, sealedAuth: null, authUntil: null, ...change,
   };
   await eventually('the stream takes it', async () => {
-    await new DeliveryPublisher(bus).publish(deliverySubject(prefix, header), encodeDelivery(header, Buffer.from('{}')), header.id, 1_000);
+    await new DeliveryPublisher(bus).publish(deliverySubject(prefix, header), encodeDelivery(header, Buffer.from('{}')), 1_000);
     return true;
   });
   return header.id;

@@ -9,9 +9,17 @@ export type ServiceErrorKind =
   | 'unavailable'
   | 'garbage';
 
+const serviceError = Symbol.for('vane.ServiceError');
+
 /** A call to a service that did not do what was asked. `message` is a sentence with the service's own words in it. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
+  readonly [serviceError] = true;
+
+  /** Also true for one that an adapter from elsewhere made, which has loaded a kit of its own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && serviceError in value;
+  }
 
   constructor(
     readonly kind: ServiceErrorKind,

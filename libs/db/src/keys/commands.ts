@@ -157,7 +157,7 @@ function instructions(ring: Ring, settings: string[], rings: ConfiguredRings): s
   const privately = second ?? first;
   return [
     `Ring ${ring} is given by ${settings.join(' and ')} and is rotated in these steps; processes read it when they start.`,
-    `1. "node libs/db/dist/keys-cli.js ${ring} ${next}" makes ${second ? 'both halves of ' : ''}the new key ${next}.`,
+    `1. "node dist/keys-cli.js ${ring} ${next}" makes ${second ? 'both halves of ' : ''}the new key ${next}.`,
     `2. Append it to ${privately} ("<what is there>,<${second ? 'private half of ' : ''}${next}>") and restart every app that has it: now all of them know it.`,
     second ? `3. Set ${first} to "<public half of ${next}>" and restart every app that has it.` : `3. Move it to the front ("<${next}>,<what was there>") and restart them again.`,
     `4. "./vane keys rewrap ${ring}" moves what older keys encrypt.`,

@@ -24,7 +24,6 @@ export const REFUSED = 'refused';
 
 const NANOSECONDS = 1_000_000;
 const ACK_WAIT_MS = 30_000;
-const DUPLICATE_WINDOW_MS = 120_000;
 /** Messages of one partition held in memory ahead of being worked on. */
 const READ_AHEAD = 500;
 const ENSURE_RETRY_MS = 1_000;
@@ -74,7 +73,6 @@ export async function ensureDeliveryStream(nats: NatsConnection, prefix: string)
     retention: RetentionPolicy.Workqueue,
     storage: StorageType.File,
     discard: DiscardPolicy.New,
-    duplicate_window: DUPLICATE_WINDOW_MS * NANOSECONDS,
     max_age: 0,
   };
   await manager.streams.info(name).catch(() => manager.streams.add(stream));
@@ -127,11 +125,15 @@ export class DeliveryPublisher {
 
   constructor(private readonly bus: Bus) {}
 
-  /** Rejects when the bus is away or has not confirmed within `timeoutMs`. `id` is the delivery's own. */
-  async publish(subject: string, message: Uint8Array, id: string, timeoutMs: number): Promise<void> {
+  /**
+   * Rejects when the bus is away or has not confirmed within `timeoutMs`. Sent once, and without a message id: the stream
+   * would keep each for its duplicate window and compare, for a repetition that nobody sends. Whoever takes deliveries in
+   * knows them by their own id.
+   */
+  async publish(subject: string, message: Uint8Array, timeoutMs: number): Promise<void> {
     this.client ??= jetstream(this.bus.connection());
     this.bus.check();
-    await this.client.publish(subject, message, { msgID: id, timeout: timeoutMs, retries: 0 });
+    await this.client.publish(subject, message, { timeout: timeoutMs, retries: 0 });
   }
 
   /** Sends without waiting; lost when the bus is away. */
