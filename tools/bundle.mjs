@@ -45,7 +45,6 @@ export async function bundle({ outdir, entries }) {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
     logLevel: 'warning',

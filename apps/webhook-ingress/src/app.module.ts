@@ -37,10 +37,12 @@ export class AppModule {
         },
         {
           provide: DeliveryStore,
-          inject: [Bus, Database, Clock, Logger],
-          useFactory: (bus: Bus, database: Database, time: Clock, logger: Logger) => {
+          inject: [Bus, Database, Clock, Logger, Lifecycle],
+          useFactory: (bus: Bus, database: Database, time: Clock, logger: Logger, lifecycle: Lifecycle) => {
             keepDeliveryStream(bus, logger);
-            return new DeliveryStore(bus, database, time, logger);
+            const store = new DeliveryStore(bus, database, time, logger);
+            lifecycle.onStop(() => store.writeStored());
+            return store;
           },
         },
         {

@@ -4,6 +4,7 @@ import { DeliveryPublisher, deliverySubject, encodeDelivery, type Bus, type Cloc
 
 /** The bus has confirmed, or this many milliseconds have passed and the inbox is tried. */
 const ACK_DEADLINE_MS = 1_000;
+const LOG_TOGETHER_MS = 50;
 
 /** Makes deliveries durable before the sender gets its answer: the stream, and the Postgres inbox while the bus is away. */
 export class DeliveryStore {
@@ -58,10 +59,14 @@ export class DeliveryStore {
     }));
   }
 
-  /** What was confirmed together is one line: a line for each would cost more than judging them. */
+  /** What was confirmed at about the same time is one line: a line for each would cost more than judging them. */
   private logStored(id: string): void {
-    if (this.stored.push(id) > 1) return;
-    setImmediate(() => this.logger.info({ correlationIds: this.stored.splice(0) }, 'deliveries stored'));
+    if (this.stored.push(id) === 1) setTimeout(() => this.writeStored(), LOG_TOGETHER_MS);
+  }
+
+  /** Writes now what is still to be logged; when the app stops. */
+  writeStored(): void {
+    if (this.stored.length > 0) this.logger.info({ correlationIds: this.stored.splice(0) }, 'deliveries stored');
   }
 
   /** For records nobody waits for: refused requests, handshakes. */

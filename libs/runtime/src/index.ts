@@ -1,6 +1,7 @@
 export * from './app.js';
 export * from './bus/bus.js';
 export * from './bus/deliveries.js';
+export * from './bus/delivery-publisher.js';
 export * from './bus/rpc-server.js';
 export * from './clock.js';
 export * from './config.js';

@@ -1,12 +1,30 @@
 // The least that a durable webhook receiver can do, with nothing of Vane in it: read the body, check one HMAC over it,
-// wait for one JetStream acknowledgement, answer. What arrived together is published together, with one write.
+// wait for one JetStream acknowledgement, answer. What arrived together is published together, with one write, and all
+// acknowledgements come over one subscription.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { jetstream } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { connect, createInbox } from '@nats-io/transport-node';
 
 const { NATS_URL = '', SUBJECT = '', SECRET = '', SIGNATURE_HEADER = '', PORT = '0' } = process.env;
-const stream = jetstream(await connect({ servers: NATS_URL }));
+const nats = await connect({ servers: NATS_URL });
+const inbox = `${createInbox()}.`;
+const waiting = new Map<string, (stored: boolean) => void>();
+nats.subscribe(`${inbox}*`, {
+  callback: (_error, reply) => {
+    waiting.get(reply.subject)?.(reply.string().includes('"seq"'));
+    waiting.delete(reply.subject);
+  },
+});
+let number = 0;
+
+/** Whether the stream has it. */
+function publish(body: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const reply = inbox + ++number;
+    waiting.set(reply, resolve);
+    nats.publish(SUBJECT, body, { reply });
+  });
+}
 
 let turn: Promise<void> | undefined;
 /** Resolves when every socket that is readable now has been read. */
@@ -27,12 +45,7 @@ async function receive(request: IncomingMessage, response: ServerResponse, body:
     return;
   }
   await endOfTurn();
-  try {
-    await stream.publish(SUBJECT, body, { timeout: 1_000 });
-    response.writeHead(200, { 'content-length': 0 }).end();
-  } catch {
-    response.writeHead(503, { 'content-length': 0 }).end();
-  }
+  response.writeHead((await publish(body)) ? 200 : 503, { 'content-length': 0 }).end();
 }
 
 createServer((request, response) => {

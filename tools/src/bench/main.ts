@@ -9,7 +9,7 @@ const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile 
 
   ingress    signed posts made durable per second by one webhook-ingress, against a bare server that does the least
   --short    three seconds a round instead of eight
-  --floor    fail below this ratio (0.5 unless told)
+  --floor    fail below this ratio (0.6 unless told)
   --profile  write a CPU profile of ingress there
 
   sync       what finding 1,000 due subscriptions costs among 100,000 and among 2,000, and how many are renewed per second
@@ -20,7 +20,7 @@ const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 async function ingress(args: string[]): Promise<number> {
-  const options = { short: { type: 'boolean', default: false }, floor: { type: 'string', default: '0.5' }, profile: { type: 'string' } } as const;
+  const options = { short: { type: 'boolean', default: false }, floor: { type: 'string', default: '0.6' }, profile: { type: 'string' } } as const;
   const { values } = parseArgs({ args, options });
   const floor = Number(values.floor);
   if (!(floor >= 0)) throw new Problem(usage, 2);

@@ -55,6 +55,11 @@ export class Bus {
     return this.options.prefix;
   }
 
+  /** Replies come to subjects below this, of the app's own, so that the server can keep every other app from reading them. */
+  get inboxPrefix(): string {
+    return `_INBOX_${this.options.app}`;
+  }
+
   /** Throws a sentence while the bus is away; for readiness. */
   check(): void {
     if (!this.up) throw new Error('NATS is not connected');
@@ -132,8 +137,7 @@ export class Bus {
         const nats = await connect({
           servers: url.split(','),
           name: `vane-${app}`,
-          // Replies come to subjects of its own, so that the server can keep every other app from reading them.
-          inboxPrefix: `_INBOX_${app}`,
+          inboxPrefix: this.inboxPrefix,
           maxReconnectAttempts: -1,
           reconnectTimeWait: 250,
           // A stack trace made ahead for every request costs an eighth of ingress's time.

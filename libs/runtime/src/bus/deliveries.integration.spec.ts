@@ -5,9 +5,10 @@ import type { DeliveryHeader } from '@vane/contracts';
 import { createLogger } from '../logger.js';
 import { Bus, type NatsConnection } from './bus.js';
 import {
-  decodeDelivery, DeliveryPublisher, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, isStreamMissing,
+  decodeDelivery, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, isStreamMissing,
   PARTITIONS, partitionOf,
 } from './deliveries.js';
+import { DeliveryPublisher } from './delivery-publisher.js';
 
 const prefix = `spec_${randomBytes(5).toString('hex')}`;
 const logger = createLogger({ app: 'spec', level: 'silent' });
@@ -82,6 +83,27 @@ describe('the delivery stream', () => {
     const away = Bus.open({ url: 'nats://127.0.0.1:1', tls: false, prefix, app: 'tools', logger });
     await expect(new DeliveryPublisher(away).publish('x', Buffer.from('x'), 1_000)).rejects.toMatchObject({ code: 'unavailable' });
     await away.close();
+  });
+
+  it('rejects what no stream takes, what the stream refuses, and what is not confirmed in time, each by itself', async () => {
+    const publisher = new DeliveryPublisher(bus);
+    const one = header(250, 6);
+    const silent = nats.subscribe(`${prefix}.silent`);
+    const outcomes = await Promise.allSettled([
+      publisher.publish(`${prefix}.nowhere`, Buffer.from('x'), 5_000),
+      publisher.publish(`${prefix}.silent`, Buffer.from('x'), 100),
+      publisher.publish(deliverySubject(prefix, one), encodeDelivery(one, Buffer.from('x')), 5_000),
+    ]);
+    silent.unsubscribe();
+    expect(outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as Error).message : 'stored'))).toEqual([
+      'no stream takes the message (status 503)', 'the stream has not confirmed in time', 'stored',
+    ]);
+    const manager = await jetstreamManager(nats);
+    const before = (await manager.streams.info(deliveryStream(prefix))).state.messages;
+    await manager.streams.update(deliveryStream(prefix), { max_msgs: before });
+    await expect(publisher.publish(deliverySubject(prefix, one), encodeDelivery(one, Buffer.from('x')), 5_000)).rejects.toThrow('maximum messages exceeded');
+    await manager.streams.update(deliveryStream(prefix), { max_msgs: -1 });
+    await publisher.publish(deliverySubject(prefix, one), encodeDelivery(one, Buffer.from('x')), 5_000);
   });
 
   it('hands out nothing that was read ahead once the reader is stopped, but gives it to the next reader at once', async () => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import {
   AckPolicy,
@@ -11,7 +11,6 @@ import {
   RetentionPolicy,
   StorageType,
   type ConsumerMessages,
-  type JetStreamClient,
   type JsMsg,
 } from '@nats-io/jetstream';
 import { deliveryHeader, type DeliveryHeader } from '@vane/contracts';
@@ -34,7 +33,7 @@ export const deliveryStream = (prefix: string) => `${prefix}_deliveries`;
 
 /** The partition of a feed: a hash, stable over versions. */
 export function partitionOf(feedId: string): number {
-  return createHash('sha1').update(feedId).digest()[0]! % PARTITIONS;
+  return hash('sha1', feedId, 'buffer')[0]! % PARTITIONS;
 }
 
 /**
@@ -48,8 +47,12 @@ export function deliverySubject(prefix: string, { status, feedId }: Pick<Deliver
 
 /** One message: the header as a line of JSON, then the body's bytes untouched. */
 export function encodeDelivery(header: DeliveryHeader, body: Uint8Array): Uint8Array {
-  const line = Buffer.from(`${JSON.stringify(header)}\n`);
-  return body.length === 0 ? line : Buffer.concat([line, body]);
+  const line = `${JSON.stringify(header)}\n`;
+  const length = Buffer.byteLength(line);
+  const message = Buffer.allocUnsafe(length + body.length);
+  message.write(line);
+  message.set(body, length);
+  return message;
 }
 
 /** The inverse of `encodeDelivery`. Throws when the header is not what the contract says. */
@@ -117,29 +120,6 @@ export function keepDeliveryStream(bus: Bus, logger: Logger): void {
 export function isStreamMissing(error: unknown): boolean {
   const { StreamNotFound, ConsumerNotFound } = JetStreamApiCodes;
   return error instanceof JetStreamApiError && (error.code === StreamNotFound || error.code === ConsumerNotFound);
-}
-
-/** Publishes deliveries and waits for the stream's acknowledgement: stored on disk once this resolves. */
-export class DeliveryPublisher {
-  private client: JetStreamClient | undefined;
-
-  constructor(private readonly bus: Bus) {}
-
-  /**
-   * Rejects when the bus is away or has not confirmed within `timeoutMs`. Sent once, and without a message id: the stream
-   * would keep each for its duplicate window and compare, for a repetition that nobody sends. Whoever takes deliveries in
-   * knows them by their own id.
-   */
-  async publish(subject: string, message: Uint8Array, timeoutMs: number): Promise<void> {
-    this.client ??= jetstream(this.bus.connection());
-    this.bus.check();
-    await this.client.publish(subject, message, { timeout: timeoutMs, retries: 0 });
-  }
-
-  /** Sends without waiting; lost when the bus is away. */
-  publishUnconfirmed(subject: string, message: Uint8Array): void {
-    if (this.bus.connected) this.bus.connection().publish(subject, message);
-  }
 }
 
 /**
