@@ -2,15 +2,20 @@ import { parseArgs } from 'node:util';
 import { Problem } from '../../launch/index.mjs';
 import { runProgram } from '../program.js';
 import { benchIngress } from './ingress.js';
+import { benchPipeline } from './pipeline.js';
 import { benchSync, proveExactlyOnce } from './sync.js';
 
 const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile DIRECTORY]
+       ./vane bench pipeline [--short]
        ./vane bench sync [--short] [--exactly-once] [--trigger-services COUNT]
 
   ingress    signed posts made durable per second by one webhook-ingress, against a bare server that does the least
   --short    three seconds a round instead of eight
   --floor    fail below this ratio (0.6 unless told)
   --profile  write a CPU profile of ingress there
+
+  pipeline   events a second from a post to the finished run it starts, and how soon a run starts
+  --short    the rates that are required, a few seconds each, instead of the highest
 
   sync       what finding 1,000 due subscriptions costs among 100,000 and among 2,000, and how many are renewed per second
   --short    among 10,000 and 2,000, and fewer renewals
@@ -31,6 +36,13 @@ async function ingress(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
+async function pipeline(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options: { short: { type: 'boolean', default: false } } });
+  const { ok, ...result } = await benchPipeline({ short: values.short, say });
+  say(JSON.stringify(result));
+  return ok ? 0 : 1;
+}
+
 async function sync(args: string[]): Promise<number> {
   const options = {
     'short': { type: 'boolean', default: false }, 'exactly-once': { type: 'boolean', default: false }, 'trigger-services': { type: 'string', default: '1' },
@@ -44,7 +56,7 @@ async function sync(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
-const benches: Record<string, (args: string[]) => Promise<number>> = { ingress, sync };
+const benches: Record<string, (args: string[]) => Promise<number>> = { ingress, pipeline, sync };
 
 await runProgram(([name = '', ...args]) => {
   const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
