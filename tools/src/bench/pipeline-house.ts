@@ -21,7 +21,7 @@ type Count = () => Promise<number>;
 /** What may still be under way when a load ends, in seconds of it; more means that it piles up. */
 const MAX_LAG_SECONDS = 0.5;
 const SETTLE_MS = 120_000;
-const SCRIPT = 'export async function main(ctx) { return { type: ctx.event.type }; }';
+const SCRIPT = 'export async function main(event: { type: string }) { return { type: event.type }; }';
 
 /** A Vane of its own with servers of its own, a sender before it and a receiver behind it. */
 export class PipelineHouse {
@@ -71,10 +71,12 @@ export class PipelineHouse {
     return figures;
   }
 
-  /** Events that run a script; a script calls nobody, so what counts is the runs that have succeeded in the database. */
+  /** Events that run a script; a script calls nobody, so what counts is the runs that have ended in the database. */
   async script(rate: number, seconds: number): Promise<Measured> {
-    const before = await this.succeeded();
-    const measured = await this.measure(this.paths.script, rate, seconds, async () => (await this.succeeded()) - before);
+    const before = await this.ended();
+    const measured = await this.measure(this.paths.script, rate, seconds, async () => (await this.ended()).all - before.all);
+    const { failed } = await this.ended();
+    if (failed > 0) throw new Problem(`${failed} runs of the script did not succeed, so the rate means nothing.`);
     this.tell('script', measured);
     return measured;
   }
@@ -112,11 +114,12 @@ export class PipelineHouse {
     return report;
   }
 
-  private async succeeded(): Promise<number> {
-    const { rows } = await this.pool.query<{ count: number }>(
-      `SELECT count(*)::int AS count FROM run WHERE trigger_id = $1 AND status = 'succeeded'`, [this.paths.script.trigger],
+  private async ended(): Promise<{ all: number; failed: number }> {
+    const { rows } = await this.pool.query<{ all: number; failed: number }>(
+      `SELECT count(*)::int AS all, (count(*) FILTER (WHERE status <> 'succeeded'))::int AS failed
+         FROM run WHERE trigger_id = $1 AND ended_at IS NOT NULL`, [this.paths.script.trigger],
     );
-    return rows[0]?.count ?? 0;
+    return rows[0] ?? { all: 0, failed: 0 };
   }
 }
 

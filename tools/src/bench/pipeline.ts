@@ -27,10 +27,10 @@ export function benchPipeline({ short, say }: PipelineOptions): Promise<Pipeline
     const http = await highest(short ? [REQUIRED.eps] : [REQUIRED.eps, 1_250, 1_500, 1_750, 2_000, 2_500], (rate) => house.http(rate, short ? 6 : 20));
     await house.script(REQUIRED.script / 5, 4);
     const script = await highest(short ? [REQUIRED.script] : [REQUIRED.script, 750, 1_000], (rate) => house.script(rate, short ? 4 : 15));
-    const cpu = http?.cpu ?? {};
+    const cpu = http.best?.cpu ?? http.last.cpu;
     say('');
     for (const [name, ms] of Object.entries(cpu)) say(`${name.padEnd(16)} ${ms.toFixed(3)} ms of a processor per event`);
-    const result = { sustained_eps: http?.rate ?? 0, p50_ms: quiet.p50Ms, p99_ms: quiet.p99Ms, script_eps: script?.rate ?? 0, cpu_ms_per_event: cpu };
+    const result = { sustained_eps: http.best?.rate ?? 0, p50_ms: quiet.p50Ms, p99_ms: quiet.p99Ms, script_eps: script.best?.rate ?? 0, cpu_ms_per_event: cpu };
     const rules: [boolean, string][] = [
       [result.sustained_eps >= REQUIRED.eps, `${REQUIRED.eps} events a second were not sustained.`],
       [result.p50_ms < REQUIRED.p50, `At ${QUIET_PER_SECOND} a second half of the runs start more than ${REQUIRED.p50} ms after the post.`],
@@ -42,13 +42,15 @@ export function benchPipeline({ short, say }: PipelineOptions): Promise<Pipeline
   });
 }
 
-/** The last of growing rates that was sustained. */
-async function highest(rates: number[], measure: (rate: number) => Promise<Measured>): Promise<Measured | undefined> {
-  let best: Measured | undefined;
-  for (const rate of rates) {
-    const measured = await measure(rate);
-    if (!measured.sustained) break;
-    best = measured;
+/** Of growing rates the last that was sustained, and the last that was tried. */
+async function highest(rates: [number, ...number[]], measure: (rate: number) => Promise<Measured>): Promise<{ best?: Measured; last: Measured }> {
+  const [first, ...others] = rates;
+  let last = await measure(first);
+  let best = last.sustained ? last : undefined;
+  for (const rate of others) {
+    if (!last.sustained) break;
+    last = await measure(rate);
+    if (last.sustained) best = last;
   }
-  return best;
+  return { ...(best ? { best } : {}), last };
 }
