@@ -26,6 +26,7 @@ const bodies: Record<string, unknown> = {
   'runnables.create': { name: 'mine', spec: { kind: 'script', code: 'export async function main() {}' } },
   'triggers.create': { name: 'mine', service: 'some-service', type: 'some-type', runnableId: 'rbl_1' },
   'triggers.preflight': { service: 'some-service', type: 'some-type' },
+  'triggers.preview': { filter: 'true' },
   'connections.move-triggers': { to: 'con_2' },
   'subscriptions.rotate-secret': { overlap: 'now' },
   'subscriptions.resolve-drift': { action: 'restore' },

@@ -18,6 +18,8 @@ export type HttpCall = {
   trigger: NonNullable<RunDetails['trigger']>;
   event: NonNullable<RunDetails['event']>;
   replay: number;
+  /** JSON that a mapping made of the event: the whole body. Null without one. */
+  input: string | null;
   signal: AbortSignal;
 };
 
@@ -48,7 +50,8 @@ export class HttpTarget {
   }
 }
 
-function bodyOf({ claim, trigger, event, replay }: HttpCall): string {
+function bodyOf({ claim, trigger, event, replay, input }: HttpCall): string {
+  if (input !== null) return input;
   const envelope = {
     type: event.type,
     timestamp: (event.occurredAt ?? event.receivedAt).toISOString(),

@@ -4,6 +4,8 @@ import type { Claim } from './run-store.js';
 /** All that an attempt needs of other tables; a part that was deleted meanwhile is null. */
 export type RunDetails = {
   replay: number;
+  /** JSON that the trigger's mapping made of the event; null without one. */
+  input: string | null;
   /** Attempts of this run that were cut off. */
   uncounted: number;
   runnable: { id: string; spec: unknown; retry: unknown; secretSealed: string | null } | null;
@@ -22,6 +24,7 @@ export type RunDetails = {
 
 type Row = {
   replay: number;
+  input: string | null;
   uncounted: number;
   runnable_id: string | null;
   spec: unknown;
@@ -43,7 +46,7 @@ type Row = {
 
 /** Names the time of event and delivery, so that one partition of each is read. */
 export const DETAILS = `
-  SELECT r.replay,
+  SELECT r.replay, r.input::text AS input,
          (SELECT count(*)::int FROM attempt a
            WHERE a.workspace_id = r.workspace_id AND a.run_id = r.id AND (a.outcome = 'interrupted' OR (a.outcome = 'failed' AND a.fault = 'ours'))) AS uncounted,
          rb.id AS runnable_id, rb.spec, rb.retry, rb.secret_sealed,
@@ -64,6 +67,7 @@ export async function readRunDetails(database: Database, claim: Claim): Promise<
   if (!row) throw new Error(`Run ${claim.runId} was removed while it was claimed.`);
   return {
     replay: row.replay,
+    input: row.input,
     uncounted: row.uncounted,
     runnable: row.runnable_id === null ? null : { id: row.runnable_id, spec: row.spec, retry: row.retry, secretSealed: row.secret_sealed },
     trigger: row.trigger_id === null ? null : { id: row.trigger_id, name: row.trigger_name, config: row.config },

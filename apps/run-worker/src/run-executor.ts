@@ -30,14 +30,14 @@ export class RunExecutor {
   }
 
   private async attempt(claim: Claim, details: RunDetails, signal: AbortSignal): Promise<AttemptOutcome> {
-    const { runnable, trigger, event, replay } = details;
+    const { runnable, trigger, event, replay, input } = details;
     if (!runnable) return gone('runnable_deleted', 'The runnable of this run was deleted before it could start.');
     if (!trigger) return gone('trigger_deleted', 'The trigger of this run was deleted before it could start.');
     if (!event) return gone('event_deleted', 'The event of this run is not kept any more.');
     const parsed = runnableSpec.safeParse(runnable.spec);
     if (!parsed.success) return gone('runnable_invalid', 'The runnable is stored in a form this version cannot run. Save it again.');
     const spec = parsed.data;
-    const call = { claim, trigger, event, replay, signal };
+    const call = { claim, trigger, event, replay, input, signal };
     if (spec.kind === 'script') {
       const [secrets, auth] = await Promise.all([
         this.sealed.secrets(claim.workspaceId, spec.code),

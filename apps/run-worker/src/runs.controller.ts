@@ -1,6 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { getRun, listRuns, pruneRuns, reconcileRuns, VaneError, type InputOf, type OutputOf } from '@vane/contracts';
 import { Database, pageOf, runView } from '@vane/db';
+import type { Json } from '@vane/kit';
 import { Handles } from '@vane/runtime';
 import { Reconciler } from './reconciler.js';
 import { RunPruner } from './run-pruner.js';
@@ -18,7 +19,7 @@ export class RunsController {
   async list({ workspace, status, trigger, event, ...page }: InputOf<typeof listRuns>): Promise<OutputOf<typeof listRuns>> {
     const filter = { status, triggerId: trigger, eventId: event };
     const { run } = this.database.forWorkspace(workspace);
-    return pageOf(page, ({ where, ...query }) => run.findMany({ ...query, where: { ...where, ...filter } }), runView);
+    return pageOf(page, ({ where, ...query }) => run.findMany({ ...query, where: { ...where, ...filter }, omit: { input: true } }), runView);
   }
 
   @Handles(getRun)
@@ -29,7 +30,7 @@ export class RunsController {
     });
     if (!run) throw new VaneError('not_found', 'There is no such run in this workspace.');
     const { attemptList, ...row } = run;
-    return { ...runView(row), attemptList: attemptViews(attemptList) };
+    return { ...runView(row), input: row.input as Json, attemptList: attemptViews(attemptList) };
   }
 
   @Handles(reconcileRuns)

@@ -30,6 +30,8 @@ export type ScriptCall = {
   trigger: NonNullable<RunDetails['trigger']>;
   event: NonNullable<RunDetails['event']>;
   replay: number;
+  /** JSON that a mapping made of the event; null without one. */
+  input: string | null;
   signal: AbortSignal;
 };
 
@@ -38,7 +40,7 @@ export class ScriptTarget {
   constructor(private readonly sandbox: ScriptSandbox) {}
 
   /** Never rejects. */
-  async run({ spec, secrets, auth, claim, trigger, event, replay, signal }: ScriptCall): Promise<AttemptOutcome> {
+  async run({ spec, secrets, auth, claim, trigger, event, replay, input, signal }: ScriptCall): Promise<AttemptOutcome> {
     const outcome = await this.sandbox.run({
       code: spec.code,
       language: spec.language,
@@ -54,6 +56,7 @@ export class ScriptTarget {
         run: { id: claim.runId, attempt: claim.attempt, replay },
         trigger: { id: trigger.id, name: trigger.name, config: trigger.config },
         secrets,
+        ...(input === null ? {} : { args: JSON.parse(input) as unknown }),
         ...(auth === undefined ? {} : { auth }),
       },
       limits: { ...defaultScriptLimits, timeoutMs: spec.timeoutMs, memoryMb: Math.max(MIN_MEMORY_MB, spec.memoryMb) },

@@ -23,6 +23,7 @@ import { DeliveryLogs } from './delivery-log/delivery-logs.js';
 import { CheckWork } from './drift/check-work.js';
 import { driftProviders } from './drift/drift-providers.js';
 import { InboxRelay } from './intake/inbox.js';
+import { Previews } from './expressions/preview.js';
 import { Intake } from './intake/intake.js';
 import { PartitionReaders } from './intake/readers.js';
 import { Puller } from './pulls/puller.js';
@@ -208,6 +209,7 @@ const domain = (settings: TriggerSettings) => [
     useFactory: (database: Database, adapters: AdapterRegistry, queues: JobQueues, clock: Clock, logger: Logger, metrics: Metrics) =>
       new Intake(database, adapters, queues, clock, logger, metrics),
   },
+  { provide: Previews, inject: [Database, Clock], useFactory: (database: Database, clock: Clock) => new Previews(database, clock) },
   { provide: Replays, inject: [Database, Intake, Clock], useFactory: (database: Database, intake: Intake, clock: Clock) => new Replays(database, intake, clock) },
   {
     provide: InboxRelay,

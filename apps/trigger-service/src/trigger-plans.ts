@@ -48,13 +48,13 @@ export class TriggerPlans {
 
   /**
    * Whoever decides which events are heard and what they start works with the account behind the connection, so only who may
-   * use it changes config, runnable or connection of its triggers. Returns the connection that the trigger is to work as.
+   * use it changes config, runnable, filter, mapping or connection of its triggers. Returns the connection that the trigger is to work as.
    *
    * @throws VaneError `forbidden` and all that `connection` throws
    */
   async change(
     before: { workspaceId: string; connectionId: string | null }, planned: Planned,
-    input: { config?: unknown; runnableId?: string | undefined; connectionId?: string | undefined }, call: CallContext,
+    input: { config?: unknown; runnableId?: string | undefined; connectionId?: string | undefined; filter?: string | null | undefined; mapping?: string | null | undefined }, call: CallContext,
   ): Promise<string | null> {
     const { workspaceId, connectionId } = before;
     const wanted = input.connectionId ?? connectionId;
@@ -65,7 +65,7 @@ export class TriggerPlans {
     }
     if (connectionId === null) return null;
     if (input.config !== undefined) await this.connection(planned, workspaceId, connectionId, call);
-    else if (input.runnableId !== undefined) await this.connections.own(workspaceId, connectionId, call);
+    else if (input.runnableId !== undefined || input.filter !== undefined || input.mapping !== undefined) await this.connections.own(workspaceId, connectionId, call);
     return connectionId;
   }
 

@@ -22,12 +22,12 @@ export class TriggerRows {
     await this.holdRunnable(tx, input.workspace, input.runnableId);
     await tx.query(
       `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, connection_id, config, want, runnable_id, status, version, created_at, updated_at, creation_key,
-         resync, on_drift, expect_every_seconds, silence_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13, $14, $15, $16, CASE WHEN $11 = 'enabled' THEN $12::timestamptz END)`,
+         resync, on_drift, expect_every_seconds, filter, mapping, silence_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13, $14, $15, $16, $17, $18, CASE WHEN $11 = 'enabled' THEN $12::timestamptz END)`,
       [
         row.id, input.workspace, row.feedId, input.name, input.service, input.type, row.connectionId, JSON.stringify(row.planned.config),
         JSON.stringify(row.planned.plan.want), input.runnableId, input.paused ? 'paused' : 'enabled', this.clock.now(), row.creationKey,
-        input.resync, input.onDrift, input.expectEverySeconds,
+        input.resync, input.onDrift, input.expectEverySeconds, input.filter, input.mapping,
       ],
     );
   }
@@ -41,7 +41,7 @@ export class TriggerRows {
          status = CASE WHEN $9 THEN 'enabled' ELSE status END,
          status_code = CASE WHEN $9 THEN NULL ELSE status_code END, status_message = CASE WHEN $9 THEN NULL ELSE status_message END,
          feed_id = CASE WHEN $10 THEN $11 ELSE feed_id END, connection_id = CASE WHEN $10 THEN $12 ELSE connection_id END,
-         resync = $14, on_drift = $15, expect_every_seconds = $16, silence_at = CASE WHEN $9 OR status = 'enabled' THEN $7::timestamptz END, silence_asked_at = NULL,
+         resync = $14, on_drift = $15, expect_every_seconds = $16, filter = $17, mapping = $18, silence_at = CASE WHEN $9 OR status = 'enabled' THEN $7::timestamptz END, silence_asked_at = NULL,
          old_feed_id = CASE WHEN $10 THEN $13 ELSE old_feed_id END, old_feed_until = CASE WHEN $10 THEN NULL ELSE old_feed_until END
        WHERE id = $1 AND workspace_id = $2 AND version = $8`,
       [
@@ -50,6 +50,7 @@ export class TriggerRows {
         move !== undefined, move?.feedId, move?.connectionId, move?.oldFeedId,
         input.resync ?? before.resync, input.onDrift ?? before.onDrift,
         input.expectEverySeconds === undefined ? before.expectEverySeconds : input.expectEverySeconds,
+        input.filter === undefined ? before.filter : input.filter, input.mapping === undefined ? before.mapping : input.mapping,
       ],
     );
     if (rowCount === 0) throw changed();
@@ -60,12 +61,13 @@ export class TriggerRows {
     await tx.query(
       `UPDATE trigger SET name = $3, config = $4, want = $5, runnable_id = $6, status = $7, status_code = $8, status_message = $9,
          updated_at = $10, version = version + 1, feed_id = $12, connection_id = $13, old_feed_id = $14, old_feed_until = $15,
-         resync = $16, on_drift = $17, expect_every_seconds = $18
+         resync = $16, on_drift = $17, expect_every_seconds = $18, filter = $19, mapping = $20
        WHERE id = $1 AND workspace_id = $2 AND version = $11`,
       [
         before.id, before.workspaceId, before.name, JSON.stringify(before.config), JSON.stringify(before.want as JsonObject), before.runnableId,
         before.status, before.statusCode, before.statusMessage, this.clock.now(), before.version + 1,
         before.feedId, before.connectionId, before.oldFeedId, before.oldFeedUntil, before.resync, before.onDrift, before.expectEverySeconds,
+        before.filter, before.mapping,
       ],
     );
   }

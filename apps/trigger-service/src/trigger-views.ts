@@ -80,6 +80,8 @@ export class TriggerViews {
       resync: row.resync as TriggerView['resync'],
       onDrift: row.onDrift as TriggerView['onDrift'],
       expectEverySeconds: row.expectEverySeconds,
+      filter: row.filter,
+      mapping: row.mapping,
       pull: row.feed.pull && pullOf(row.feed.pull),
       createdAt: iso(row.createdAt),
       updatedAt: iso(row.updatedAt),

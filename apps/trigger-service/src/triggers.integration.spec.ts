@@ -137,3 +137,20 @@ describe('a runnable', () => {
     await expect(bus.ask(contracts.updateTrigger, update, call())).resolves.toMatchObject({ status: 'enabled', statusReason: null });
   });
 });
+
+describe('the filter and the mapping of a trigger', () => {
+  it('are saved, changed and taken away, and refused with the place of what is wrong in them', async () => {
+    const { id: runnableId } = await script();
+    const input = { workspace, name: 't', service: 'generic-webhook', type: 'webhook', config: { scheme: 'none' }, runnableId };
+    const created = await bus.ask(contracts.createTrigger, { ...input, filter: 'payload.n == 1', mapping: '{"n": payload.n}' }, call());
+    expect(created).toMatchObject({ filter: 'payload.n == 1', mapping: '{"n": payload.n}' });
+    const change = { workspace, trigger: created.id };
+    const changed = await bus.ask(contracts.updateTrigger, { ...change, ifMatch: 1, filter: 'payload.n == 2' }, call());
+    expect(changed).toMatchObject({ filter: 'payload.n == 2', mapping: '{"n": payload.n}', version: 2 });
+    expect(await bus.ask(contracts.updateTrigger, { ...change, ifMatch: 2, filter: null, mapping: null }, call())).toMatchObject({ filter: null, mapping: null });
+    const problem = { code: 'invalid_config', fields: [{ path: 'filter', message: expect.stringContaining('line 1, column 14') }] };
+    await expect(bus.ask(contracts.createTrigger, { ...input, filter: 'payload.n == +' }, call())).rejects.toMatchObject(problem);
+    await expect(bus.ask(contracts.updateTrigger, { ...change, ifMatch: 3, filter: 'payload.n == +' }, call())).rejects.toMatchObject(problem);
+    expect(await bus.ask(contracts.previewTrigger, { workspace, filter: 'payload.n == 1', payload: { n: 1 } }, call())).toEqual({ filter: { verdict: 'passed', error: null }, mapping: null });
+  });
+});

@@ -7,6 +7,7 @@ import { schemeOf, type JsonObject, type TriggerType } from '@vane/kit';
 import type { Clock, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import { toVaneError, type Connections } from './connections.js';
+import { requireReadable } from './expressions/trigger-expressions.js';
 import { CREATION_KEY_MS, creationKeyOf } from './creation-key.js';
 import { sameJson, type Feeds } from './sagas/feeds.js';
 import type { Moves } from './sagas/moves.js';
@@ -41,6 +42,7 @@ export class Triggers {
   ) {}
 
   async create(input: CreateInput, call: CallContext): Promise<OutputOf<typeof createTrigger>> {
+    requireReadable(input);
     const creationKey = await creationKeyOf(call, input, (hash) => this.feeds.digest(hash, input.workspace));
     const repeated = await this.findCreated(input.workspace, creationKey);
     if (repeated) return { ...(await this.views.trigger(repeated)), secret: null };
@@ -84,6 +86,7 @@ export class Triggers {
   async update(input: UpdateInput, call: CallContext): Promise<OutputOf<typeof updateTrigger>> {
     const before = await this.find(input.workspace, input.trigger);
     if (before.version !== input.ifMatch) throw changed(before.version);
+    requireReadable(input);
     const planned = this.plans.plan(before.service, before.type, (input.config ?? before.config) as JsonObject, before.id);
     const connectionId = await this.plans.change(before, planned, input, call);
     refuseOtherSecret(planned.type, before.want as JsonObject, planned.plan.want);

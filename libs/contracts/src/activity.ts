@@ -68,6 +68,7 @@ export const runView = z
     replay: z.number().int().describe('0 for the first run of an event'),
     status: z.enum(RUN_STATUSES),
     reason: z.string().nullable(),
+    reasonMessage: z.string().nullable().describe('More of the reason, such as what a filter said'),
     attempts: z.number().int(),
     createdAt: instant,
     startedAt: instant.nullable(),
@@ -153,7 +154,7 @@ export const getRun = defineOperation({
   access: 'operator',
   http: { method: 'GET', path: '/workspaces/{workspace}/runs/{run}' },
   input: z.object({ workspace: ref, run: ref }),
-  output: runView.extend({ attemptList: z.array(attemptView) }).meta({ id: 'RunWithAttempts' }),
+  output: runView.extend({ input: json.nullable().describe('What the mapping of its trigger made of the event; null without one'), attemptList: z.array(attemptView) }).meta({ id: 'RunWithAttempts' }),
 });
 
 export const replayRun = defineOperation({

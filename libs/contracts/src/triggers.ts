@@ -1,11 +1,20 @@
 import { z } from 'zod';
 import { healthView, reason } from './health.js';
 import { defineOperation } from './operation.js';
-import { id, ifMatch, instant, jsonObject, label, page, pageQuery, ref, secretText, shownSecret, slug } from './scalars.js';
+import { id, ifMatch, instant, json, jsonObject, label, page, pageQuery, ref, secretText, shownSecret, slug, text } from './scalars.js';
 import { driftView, pullView, subscriptionView } from './subscriptions.js';
 
 export const RESYNC_POLICIES = ['from_now', 'replay_all'] as const;
 export const DRIFT_POLICIES = ['restore', 'flag'] as const;
+
+/** UTF-16 units of a filter or a mapping. */
+export const MAX_EXPRESSION = 4_000;
+
+/** What decides on an event, and makes of it what a run gets: expressions in CEL (docs/filters.md). */
+const expressions = {
+  filter: text().trim().min(1).max(MAX_EXPRESSION).nullable().describe('CEL expression that comes to true for events that start a run, as in `payload.action == "opened"`; null: all do'),
+  mapping: text().trim().min(1).max(MAX_EXPRESSION).nullable().describe('CEL expression that makes of an event what the run gets: `ctx.args` of a script, the whole body for an HTTP target; null: the event as it is'),
+};
 
 /** How a trigger is watched over; what is left out keeps its value, or gets the default. */
 const care = {
@@ -40,6 +49,7 @@ export const triggerView = z
     callbackUrl: shownSecret().describe('Where the service posts; its last part is a credential'),
     subscription: subscriptionView.nullable(),
     ...care,
+    ...expressions,
     pull: pullView.nullable().describe('Null where the service sends the events themselves'),
     createdAt: instant,
     updatedAt: instant,
@@ -97,6 +107,8 @@ export const createTrigger = defineOperation({
     resync: care.resync.default('from_now'),
     onDrift: care.onDrift.default('restore'),
     expectEverySeconds: care.expectEverySeconds.default(null),
+    filter: expressions.filter.default(null),
+    mapping: expressions.mapping.default(null),
   }),
   output: triggerView
     .extend({
@@ -167,8 +179,37 @@ export const updateTrigger = defineOperation({
     resync: care.resync.optional(),
     onDrift: care.onDrift.optional(),
     expectEverySeconds: care.expectEverySeconds.optional(),
+    filter: expressions.filter.optional(),
+    mapping: expressions.mapping.optional(),
   }),
   output: triggerView,
+});
+
+const problem = z.object({ message: z.string(), line: z.number().int().nullable(), column: z.number().int().nullable() }).nullable().meta({ id: 'ExpressionProblem' });
+
+export const previewTrigger = defineOperation({
+  name: 'triggers.preview',
+  owner: 'trigger-service',
+  summary: 'Evaluate a filter and a mapping on a past event or a sample before they are saved; nothing is started',
+  access: 'editor',
+  mutates: false,
+  http: { method: 'POST', path: '/workspaces/{workspace}/triggers/preview', status: 200 },
+  input: z
+    .object({
+      workspace: ref,
+      filter: expressions.filter.optional(),
+      mapping: expressions.mapping.optional(),
+      eventId: ref.optional().describe('A past event'),
+      payload: json.optional().describe('Or a sample payload; without either an empty object'),
+      type: text().max(200).optional().describe('Of the sample'),
+      service: slug.optional().describe('Of the sample'),
+    }),
+  output: z
+    .object({
+      filter: z.object({ verdict: z.enum(['passed', 'filtered', 'failed', 'invalid']), error: problem }).nullable(),
+      mapping: z.object({ verdict: z.enum(['mapped', 'failed', 'invalid']), value: json.nullable(), error: problem }).nullable(),
+    })
+    .meta({ id: 'TriggerPreview' }),
 });
 
 export const deleteTrigger = defineOperation({

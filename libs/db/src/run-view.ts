@@ -4,7 +4,7 @@ import type { Run } from './generated/client.js';
 const isoOrNull = (date: Date | null) => date?.toISOString() ?? null;
 
 /** A run as the API shows it; trigger-service makes runs and run-worker carries them out, so both show them. */
-export function runView(run: Run): RunView {
+export function runView(run: Omit<Run, 'input'>): RunView {
   return {
     id: run.id,
     triggerId: run.triggerId,
@@ -13,6 +13,7 @@ export function runView(run: Run): RunView {
     replay: run.replay,
     status: run.status as RunStatus,
     reason: run.reason,
+    reasonMessage: run.reasonMessage,
     attempts: run.attempts,
     createdAt: run.createdAt.toISOString(),
     startedAt: isoOrNull(run.startedAt),

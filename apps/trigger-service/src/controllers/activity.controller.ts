@@ -53,7 +53,7 @@ export class ActivityController {
     const scoped = this.database.forWorkspace(input.workspace);
     const row = await scoped.event.findFirst({ where: { id: input.event } });
     if (!row) throw new VaneError('not_found', `There is no event ${input.event} in this workspace.`);
-    const runs = await scoped.run.findMany({ where: { eventId: row.id }, orderBy: { id: 'asc' }, take: 200 });
+    const runs = await scoped.run.findMany({ where: { eventId: row.id }, orderBy: { id: 'asc' }, take: 200, omit: { input: true } });
     return { ...viewEvent(row), payload: row.payload as Json, runs: runs.map(runView) };
   }
 

@@ -6,6 +6,7 @@ import { Handles } from '@vane/runtime';
 import { ConnectionRelease } from '../connection-release.js';
 import { ConnectionMoves } from '../connection-moves.js';
 import { ConnectionUsesReader } from '../connection-uses.js';
+import { Previews } from '../expressions/preview.js';
 import { Reregistration } from '../sagas/reregistration.js';
 import { SubscriptionRows } from '../sagas/subscription-rows.js';
 import { historyOf, TriggerViews, withSubscription, type SubscriptionWithHistory, type TriggerRow } from '../trigger-views.js';
@@ -22,6 +23,7 @@ export class TriggersController {
     @Inject(ConnectionMoves) private readonly moves: ConnectionMoves,
     @Inject(SubscriptionRows) private readonly subscriptions: SubscriptionRows,
     @Inject(Reregistration) private readonly reregistration: Reregistration,
+    @Inject(Previews) private readonly previews: Previews,
   ) {}
 
   @Handles(contracts.createTrigger)
@@ -41,6 +43,11 @@ export class TriggersController {
     const find = (page: PageQuery) => trigger.findMany({ ...page, where: { ...page.where, ...filter }, include: withSubscription });
     const { items, next } = await pageOf(input, find, (row) => row as TriggerRow);
     return { items: await this.views.triggers(input.workspace, items), next };
+  }
+
+  @Handles(contracts.previewTrigger)
+  preview(input: InputOf<typeof contracts.previewTrigger>) {
+    return this.previews.of(input);
   }
 
   @Handles(contracts.updateTrigger)

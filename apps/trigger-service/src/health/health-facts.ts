@@ -6,6 +6,8 @@ const DAY_MS = 24 * 3_600_000;
 /** The newest of each that are looked at; the older ones say nothing of how it is now. */
 const DELIVERIES = 50;
 const RUNS = 20;
+/** Runs among which those are looked for: what a filter keeps out says nothing of how a trigger is. */
+const LOOKED_AT = 400;
 /** Overdue runs that are looked through for those of our triggers, the longest waiting first. */
 const OVERDUE = 1_000;
 
@@ -18,7 +20,7 @@ export type PullFact = { feed_id: string; failures: number; reason_code: string 
 /** Newest first. */
 export type DeliveryFact = { feed_id: string; subscription_id: string; status: string; reason: string | null; received_at: Date };
 /** Newest first. */
-export type RunFact = { trigger_id: string; id: string; status: string; reason: string | null; created_at: Date; ended_at: Date | null };
+export type RunFact = { trigger_id: string; id: string; status: string; reason: string | null; reason_message: string | null; created_at: Date; ended_at: Date | null };
 export type WaitingFact = { trigger_id: string; status: 'queued' | 'held'; since: Date };
 export type AttemptFact = { run_id: string; code: string | null; message: string | null };
 
@@ -76,8 +78,10 @@ export class HealthFacts {
   private runs(workspaceId: string, triggers: string[]): Promise<RunFact[]> {
     return this.query<RunFact>(
       `SELECT r.* FROM unnest($2::text[]) AS t (id) CROSS JOIN LATERAL (
-         SELECT trigger_id, id, status, reason, created_at, ended_at FROM run
-         WHERE trigger_id = t.id AND workspace_id = $1 ORDER BY id DESC LIMIT ${RUNS}
+         SELECT * FROM (
+           SELECT trigger_id, id, status, reason, reason_message, created_at, ended_at FROM run
+           WHERE trigger_id = t.id AND workspace_id = $1 ORDER BY id DESC LIMIT ${LOOKED_AT}
+         ) newest WHERE reason IS DISTINCT FROM 'filtered' ORDER BY id DESC LIMIT ${RUNS}
        ) r`,
       [workspaceId, triggers],
     );

@@ -37,6 +37,8 @@ const HINTS: Record<string, string> = {
   // delivery
   runnable_deleted: 'Give the trigger another runnable.',
   runs_failing: 'Read the error of the last run, and correct the script or the target. Runs can be replayed afterwards.',
+  filter_failed: 'Correct the filter: has(payload.x) asks whether a member is there. What started nothing is kept as skipped runs, and can be replayed.',
+  mapping_failed: 'Correct the mapping: has(payload.x) asks whether a member is there. What started nothing is kept as skipped runs, and can be replayed.',
   queue_stuck: 'Runs are waiting longer than they should. See that run-worker is up and Redis can be reached: ./vane status.',
   held: 'Runs are held until the connection works again. Connect the account again.',
 };

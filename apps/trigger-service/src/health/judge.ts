@@ -34,6 +34,7 @@ export function findingsOf(trigger: TriggerFact, facts: Facts): Finding[] {
     judgeIngress(mine(facts.deliveries)),
     trigger.silentSince && judgeSilence(trigger.silentSince),
     judgeTrigger(trigger),
+    judgeExpressions(runs, trigger.updatedAt),
     judgeRuns(runs, facts),
     ...facts.waiting.filter((one) => one.trigger_id === trigger.id).map(judgeWaiting),
   ].filter((finding) => finding !== null);
@@ -117,6 +118,20 @@ function judgeSilence(since: Date): Finding {
 function judgeTrigger({ status, statusCode, statusMessage, updatedAt }: TriggerFact): Finding | null {
   if (status !== 'disabled') return null;
   return { layer: 'delivery', state: 'failing', reason: { code: statusCode ?? 'disabled', message: statusMessage ?? 'The trigger is disabled.' }, since: updatedAt };
+}
+
+const EXPRESSIONS = ['filter_failed', 'mapping_failed'];
+
+/** What a filter or a mapping could not be evaluated for since the trigger was last changed starts nothing, and is kept. */
+export function judgeExpressions(newestFirst: RunFact[], changedAt: Date): Finding | null {
+  const judged = newestFirst.filter(({ created_at: at }) => at >= changedAt);
+  const bad = judged.filter(({ reason: code }) => EXPRESSIONS.includes(code ?? ''));
+  const [newest] = bad;
+  if (!newest) return null;
+  const good = judged.findIndex((run) => !bad.includes(run));
+  const inARow = good === -1 ? judged.length : good;
+  const message = `Of the last ${judged.length} events ${bad.length} started nothing: ${newest.reason_message ?? 'an expression could not be evaluated.'}`;
+  return { layer: 'delivery', state: inARow >= RUNS_IN_A_ROW ? 'failing' : 'degraded', reason: { code: newest.reason!, message }, since: bad.at(-1)!.created_at };
 }
 
 /** Ended after it was tried; what was skipped or called off was not. */

@@ -4,6 +4,7 @@ import { newId } from '@vane/db';
 import type { JsonObject, TriggerType } from '@vane/kit';
 import type { Clock, JobQueues, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
+import { TriggerExpressions } from '../expressions/trigger-expressions.js';
 import type { IncomingEvent } from './normalise.js';
 import { reasonOf, UnreadableContent } from './refused-content.js';
 
@@ -21,16 +22,20 @@ export type EventOrigin = {
 
 /** A trigger of a feed, as far as it decides what an event of it starts. */
 export type ListeningTrigger = {
-  id: string; feed_id: string; old_feed_id: string | null; old_feed_until: Date | null; service: string; type: string; config: JsonObject;
+  id: string; name: string; filter: string | null; mapping: string | null; feed_id: string; old_feed_id: string | null; old_feed_until: Date | null; service: string; type: string; config: JsonObject;
   runnable_id: string | null; status: string; status_code: string | null; resync: string; held: boolean;
 };
 
 export type NewEvent = { event: IncomingEvent; origin: EventOrigin };
 type Stored = NewEvent & { eventId: string };
-type NewRun = { id: string; trigger: ListeningTrigger; stored: Stored; status: 'queued' | 'held' | 'skipped'; reason: string | null };
+type Beginning = { status: 'queued' | 'held' | 'skipped'; reason: string | null; message: string | null; input: string | null };
+type NewRun = { id: string; trigger: ListeningTrigger; stored: Stored } & Beginning;
 
-/** What was added; `queued` are the runs to hand to the queue after the commit. */
-export type Added = { events: number; runs: number; queued: string[] };
+/**
+ * What was added; `queued` are the runs to hand to the queue after the commit, `refused` those that a filter or a mapping has
+ * made skipped ones, by reason.
+ */
+export type Added = { events: number; runs: number; queued: string[]; refused: Record<string, number> };
 
 /** Says which triggers a new event starts, of those that listen and match. */
 export type Starts = (trigger: ListeningTrigger, event: IncomingEvent) => boolean;
@@ -40,6 +45,8 @@ export type Starts = (trigger: ListeningTrigger, event: IncomingEvent) => boolea
  * The same events again add nothing, and name the runs that are still queued.
  */
 export class EventRows {
+  private readonly expressions = new TriggerExpressions();
+
   constructor(
     private readonly adapters: AdapterRegistry,
     private readonly queues: JobQueues,
@@ -54,7 +61,7 @@ export class EventRows {
     const runs = await this.insertRuns(tx, fresh, starts);
     const waiting = await this.stillQueued(tx, repeated);
     const queued = [...runs.filter((run) => run.status === 'queued').map((run) => run.id), ...waiting];
-    return { events: fresh.length, runs: runs.length, queued };
+    return { events: fresh.length, runs: runs.length, queued, refused: refusedOf(runs) };
   }
 
   /** Redis may be away: the rows are the truth, and the reconciler finds them. */
@@ -110,7 +117,7 @@ export class EventRows {
     if (fresh.length === 0) return [];
     const feeds = [...new Set(fresh.map((stored) => stored.origin.feedId))];
     const { rows: triggers } = await tx.query<ListeningTrigger>(
-      `SELECT t.id, t.feed_id, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, t.resync,
+      `SELECT t.id, t.name, t.filter, t.mapping, t.feed_id, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, t.resync,
          COALESCE(c.status = 'auth_required', false) AS held
        FROM trigger t LEFT JOIN connection c ON c.workspace_id = t.workspace_id AND c.id = t.connection_id
        WHERE t.feed_id = ANY($1) OR t.old_feed_id = ANY($1) ORDER BY t.id`,
@@ -121,17 +128,17 @@ export class EventRows {
     const now = this.clock.now();
     const map = <T>(of: (run: NewRun) => T) => runs.map(of);
     await tx.query(
-      `INSERT INTO run (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, replay, status, reason, attempts, fence,
-         correlation_id, created_at, ended_at)
-       SELECT id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, 0, status, reason, 0, 0, correlation_id, $10,
+      `INSERT INTO run (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, replay, status, reason, reason_message, input,
+         attempts, fence, correlation_id, created_at, ended_at)
+       SELECT id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, 0, status, reason, reason_message, input, 0, 0, correlation_id, $10,
          CASE WHEN status = 'skipped' THEN $10::timestamptz END
-       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[])
-         AS r (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, status, reason, correlation_id)
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[], $11::text[],
+         $12::json[]) AS r (id, workspace_id, trigger_id, event_id, event_received_at, runnable_id, status, reason, correlation_id, reason_message, input)
        ON CONFLICT (trigger_id, event_id, replay) DO NOTHING`,
       [
         map((r) => r.id), map((r) => r.stored.origin.workspaceId), map((r) => r.trigger.id), map((r) => r.stored.eventId),
         map((r) => r.stored.origin.receivedAt), map((r) => r.trigger.runnable_id), map((r) => r.status), map((r) => r.reason),
-        map((r) => r.stored.origin.correlationId), now,
+        map((r) => r.stored.origin.correlationId), now, map((r) => r.message), map((r) => r.input),
       ],
     );
     return runs;
@@ -141,7 +148,17 @@ export class EventRows {
     const { event, origin } = stored;
     return triggers
       .filter((trigger) => listensTo(trigger, origin) && starts(trigger, event) && this.matches(trigger, event))
-      .map((trigger) => ({ id: newId('run', this.clock.now()), trigger, stored, ...beginningOf(trigger) }));
+      .map((trigger) => ({ id: newId('run', this.clock.now()), trigger, stored, ...this.beginning(trigger, stored) }));
+  }
+
+  /** An event that a filter keeps out, or that cannot be judged, has a skipped run as well: it says why, and can be replayed. */
+  private beginning(trigger: ListeningTrigger, { eventId, event, origin }: Stored): Beginning {
+    const first = beginningOf(trigger);
+    if (first.status === 'skipped') return { ...first, message: null, input: null };
+    const { type, occurredAt, payload, payloadText } = event;
+    const verdict = this.expressions.judge(trigger, { id: eventId, type, service: origin.service, occurredAt, receivedAt: origin.receivedAt, payload, payloadText });
+    if (verdict.starts) return { ...first, message: null, input: verdict.input };
+    return { status: 'skipped', reason: verdict.code, message: verdict.message, input: null };
   }
 
   private matches(trigger: ListeningTrigger, event: IncomingEvent): boolean {
@@ -164,6 +181,12 @@ export class EventRows {
     );
     return rows.map((row) => row.id);
   }
+}
+
+function refusedOf(runs: NewRun[]): Record<string, number> {
+  const refused: Record<string, number> = {};
+  for (const { message, reason } of runs) if (message !== null && reason !== null) refused[reason] = (refused[reason] ?? 0) + 1;
+  return refused;
 }
 
 /** A trigger on the move listens to the feed it comes from as well, and to all that this had received when it was left. */

@@ -122,11 +122,12 @@ export class Intake {
     }
   }
 
-  private report(deliveries: IncomingDelivery[], { events, runs }: Added): void {
+  private report(deliveries: IncomingDelivery[], { events, runs, refused }: Added): void {
     this.logger.info({ correlationIds: deliveries.map(({ header }) => header.id), events, runs }, 'deliveries taken in');
     for (const { header } of deliveries) this.taken.inc({ kind: `delivery_${header.status}` });
     this.taken.inc({ kind: 'event' }, events);
     this.taken.inc({ kind: 'run' }, runs);
+    for (const [reason, count] of Object.entries(refused)) this.taken.inc({ kind: `run_${reason}` }, count);
   }
 }
 

@@ -256,7 +256,7 @@ export class Puller implements Work {
   }
 }
 
-const NOTHING: Added = { events: 0, runs: 0, queued: [] };
+const NOTHING: Added = { events: 0, runs: 0, queued: [], refused: {} };
 
 /** Connections are what oauth-service says; a feed without one has an empty id. */
 function canWork({ connection_id: connectionId, connection_status: status }: ClaimedPull): boolean {
