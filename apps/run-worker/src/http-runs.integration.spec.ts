@@ -57,6 +57,14 @@ test('a target gets the event signed as Standard Webhooks says, with the run as 
   expect(() => new Webhook(other).verify(call!.body, call!.headers as Record<string, string>)).toThrow();
 });
 
+test('a target gets what the mapping made of the event as the whole body, signed the same', async () => {
+  const seeded = await house.seed({ spec: http(), input: '{"text": "hello"}' });
+  await finished(seeded, 'succeeded');
+  const [call] = received(seeded.runId);
+  expect(call!.body).toBe('{"text": "hello"}');
+  expect(new Webhook(house.secret).verify(call!.body, call!.headers as Record<string, string>)).toEqual({ text: 'hello' });
+});
+
 test('a target that fails is tried again with the same id until it succeeds', async () => {
   target.reply = (_call, count) => (count === 1 ? { status: 503, body: 'later' } : count === 2 ? 'drop' : { status: 204 });
   const seeded = await house.seed({ spec: http() });

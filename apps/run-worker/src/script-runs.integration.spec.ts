@@ -60,6 +60,14 @@ test('a script gets the event, the run, the trigger, the secrets and what the se
   expect(Object.keys(ctx.secrets)).toEqual(['API_KEY']);
 });
 
+test('a script gets what the mapping made of the event, next to the event, and nothing of it without a mapping', async () => {
+  const spec = script('export async function main(event, ctx) { return [ctx.args ?? "none", event.payload]; }');
+  const mapped = await finished(await house.seed({ spec, input: '{"n":[1]}', payload: '{"a":1}' }), 'succeeded');
+  expect(mapped.attemptList[0]!.result).toEqual([{ n: [1] }, { a: 1 }]);
+  const plain = await finished(await house.seed({ spec, payload: '{"a":1}' }), 'succeeded');
+  expect(plain.attemptList[0]!.result).toEqual(['none', { a: 1 }]);
+});
+
 test('what the service sent along is gone when its time is over', async () => {
   const spec = script('export async function main(event, ctx) { return "auth" in ctx; }');
   const auth = { value: { token: newSecret('token that has ended') }, until: new Date(Date.now() - 1000) };

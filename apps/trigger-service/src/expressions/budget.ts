@@ -101,9 +101,12 @@ export class Budget {
   private weigh(value: unknown): void {
     if (typeof value === 'string') return this.spend(Math.floor(value.length / TEXT_PER_STEP));
     if (typeof value !== 'object' || value === null) return;
-    if (Array.isArray(value)) for (const member of value) (this.spend(1), this.weigh(member));
-    else if (value instanceof Map) for (const member of value.values()) (this.spend(1), this.weigh(member));
-    else if (Object.getPrototypeOf(value) === Object.prototype) for (const name in value) (this.spend(1), this.weigh((value as Record<string, unknown>)[name]));
+    const plain = Object.getPrototypeOf(value) === Object.prototype;
+    const members: Iterable<unknown> = Array.isArray(value) ? value : value instanceof Map ? value.values() : plain ? Object.values(value) : [];
+    for (const member of members) {
+      this.spend(1);
+      this.weigh(member);
+    }
   }
 
   private made(value: unknown): void {

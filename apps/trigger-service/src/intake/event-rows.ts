@@ -117,7 +117,7 @@ export class EventRows {
     if (fresh.length === 0) return [];
     const feeds = [...new Set(fresh.map((stored) => stored.origin.feedId))];
     const { rows: triggers } = await tx.query<ListeningTrigger>(
-      `SELECT t.id, t.name, t.filter, t.mapping, t.feed_id, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, t.resync,
+      `SELECT t.id, t.feed_id, t.name, t.filter, t.mapping, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, t.resync,
          COALESCE(c.status = 'auth_required', false) AS held
        FROM trigger t LEFT JOIN connection c ON c.workspace_id = t.workspace_id AND c.id = t.connection_id
        WHERE t.feed_id = ANY($1) OR t.old_feed_id = ANY($1) ORDER BY t.id`,
