@@ -3,7 +3,7 @@ import { ensurePartitions } from '@vane/db';
 import { newSecret } from '@vane/testing';
 import { House, type Seeded } from './fixtures/house.js';
 import { OVERDUE } from './reconciler.js';
-import { DETAILS, readRunDetails } from './run-details.js';
+import { DETAILS, RunDetailsReader } from './run-details.js';
 
 type Node = { 'Node Type': string; 'Index Name'?: string; 'Relation Name'?: string; 'Actual Rows'?: number; 'Actual Loops'?: number; Plans?: Node[] };
 
@@ -50,12 +50,12 @@ test('looking for overdue runs reads as many as it returns, without sorting the 
 
 test('what a run is about is read from one partition of events and one of deliveries', async () => {
   const { workspaceId, runId, deliveryId } = seeded;
-  const read = (await plan(DETAILS, [workspaceId, runId])).filter((node) => (node['Actual Loops'] ?? 0) > 0);
+  const read = (await plan(DETAILS, [[workspaceId], [runId]])).filter((node) => (node['Actual Loops'] ?? 0) > 0);
   for (const table of ['event', 'delivery']) {
     const relations = read.map((node) => node['Relation Name']).filter((name) => name?.startsWith(`${table}_`));
     expect(relations).toHaveLength(1);
     expect(relations[0]).toMatch(/_\d{4}_?\d{2}$/);
   }
   const claim = { workspaceId, runId, fence: 1, attempt: 1, correlationId: 'c', createdAt: seeded.at };
-  await expect(readRunDetails(house.database, claim)).resolves.toMatchObject({ auth: { deliveryId } });
+  await expect(new RunDetailsReader(house.database).read(claim)).resolves.toMatchObject({ auth: { deliveryId } });
 });

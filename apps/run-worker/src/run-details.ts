@@ -1,4 +1,5 @@
 import type { Database } from '@vane/db';
+import { Batches } from './batches.js';
 import type { Claim } from './run-store.js';
 
 /** All that an attempt needs of other tables; a part that was deleted meanwhile is null. */
@@ -23,6 +24,7 @@ export type RunDetails = {
 };
 
 type Row = {
+  run_id: string;
   replay: number;
   input: string | null;
   uncounted: number;
@@ -44,9 +46,13 @@ type Row = {
   auth_until: Date;
 };
 
-/** Names the time of event and delivery, so that one partition of each is read. */
+/**
+ * Names the time of event and delivery, so that one partition of each is read. Run by run, which `LIMIT` sees to: joined as
+ * sets, every partition could be read for a few runs.
+ */
 export const DETAILS = `
-  SELECT r.replay, r.input::text AS input,
+  SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id) CROSS JOIN LATERAL (
+  SELECT r.id AS run_id, r.replay, r.input::text AS input,
          (SELECT count(*)::int FROM attempt a
            WHERE a.workspace_id = r.workspace_id AND a.run_id = r.id AND (a.outcome = 'interrupted' OR (a.outcome = 'failed' AND a.fault = 'ours'))) AS uncounted,
          rb.id AS runnable_id, rb.spec, rb.retry, rb.secret_sealed,
@@ -59,22 +65,36 @@ export const DETAILS = `
     LEFT JOIN event e ON e.workspace_id = r.workspace_id AND e.id = r.event_id AND e.received_at = r.event_received_at
     LEFT JOIN delivery d ON d.workspace_id = e.workspace_id AND d.id = e.delivery_id AND d.received_at = e.received_at
           AND d.sealed_auth IS NOT NULL AND d.auth_until IS NOT NULL
-   WHERE r.workspace_id = $1 AND r.id = $2`;
+   WHERE r.workspace_id = wanted.workspace_id AND r.id = wanted.run_id LIMIT 1) found`;
 
-/** Reads what a claimed run is about, in one query. */
-export async function readRunDetails(database: Database, claim: Claim): Promise<RunDetails> {
-  const row = (await database.pool.query<Row>(DETAILS, [claim.workspaceId, claim.runId])).rows[0];
-  if (!row) throw new Error(`Run ${claim.runId} was removed while it was claimed.`);
-  return {
-    replay: row.replay,
-    input: row.input,
-    uncounted: row.uncounted,
-    runnable: row.runnable_id === null ? null : { id: row.runnable_id, spec: row.spec, retry: row.retry, secretSealed: row.secret_sealed },
-    trigger: row.trigger_id === null ? null : { id: row.trigger_id, name: row.trigger_name, config: row.config },
-    event: row.event_id === null ? null : { ...eventOf(row), id: row.event_id },
-    auth: row.delivery_id === null ? null : { deliveryId: row.delivery_id, sealed: row.sealed_auth, until: row.auth_until },
-  };
+/** Reads what claimed runs are about: those that are asked for at the same time in one query. */
+export class RunDetailsReader {
+  private readonly reads = new Batches((claims: Claim[]) => this.readAll(claims));
+
+  constructor(private readonly database: Database) {}
+
+  async read(claim: Claim): Promise<RunDetails> {
+    const details = await this.reads.do(claim);
+    if (!details) throw new Error(`Run ${claim.runId} was removed while it was claimed.`);
+    return details;
+  }
+
+  private async readAll(claims: Claim[]): Promise<(RunDetails | undefined)[]> {
+    const { rows } = await this.database.pool.query<Row>(DETAILS, [claims.map((claim) => claim.workspaceId), claims.map((claim) => claim.runId)]);
+    const found = new Map(rows.map((row) => [row.run_id, detailsOf(row)]));
+    return claims.map((claim) => found.get(claim.runId));
+  }
 }
+
+const detailsOf = (row: Row): RunDetails => ({
+  replay: row.replay,
+  input: row.input,
+  uncounted: row.uncounted,
+  runnable: row.runnable_id === null ? null : { id: row.runnable_id, spec: row.spec, retry: row.retry, secretSealed: row.secret_sealed },
+  trigger: row.trigger_id === null ? null : { id: row.trigger_id, name: row.trigger_name, config: row.config },
+  event: row.event_id === null ? null : { ...eventOf(row), id: row.event_id },
+  auth: row.delivery_id === null ? null : { deliveryId: row.delivery_id, sealed: row.sealed_auth, until: row.auth_until },
+});
 
 const eventOf = (row: Row) => ({
   type: row.type,

@@ -1,6 +1,7 @@
 import { retryPolicy, type Fault, type RunStatus } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Clock } from '@vane/runtime';
+import { Batches } from './batches.js';
 import { afterInterruption } from './retry.js';
 
 /** How long a claim stands without a heartbeat. */
@@ -54,7 +55,7 @@ const TAKE = `
     UPDATE run
        SET status = 'running', lease_owner = $2, lease_until = $3, fence = fence + 1, attempts = attempts + 1,
            started_at = COALESCE(started_at, $4::timestamptz), next_attempt_at = NULL
-     WHERE id = $1 AND status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= $5)
+     WHERE id = ANY($1) AND status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= $5)
     RETURNING id, workspace_id, fence, attempts, correlation_id, created_at
   ), opened AS (
     INSERT INTO attempt (run_id, number, workspace_id, started_at, outcome, logs)
@@ -84,17 +85,24 @@ const CLOSE_INTERRUPTED = `
   UPDATE attempt SET outcome = 'interrupted', fault = 'ours', code = $7, message = $8, ended_at = $9
    WHERE workspace_id = $2 AND run_id = $1 AND number = $3 AND outcome = 'running'`;
 
+/** `ANY` beside the join keeps it on the primary keys, whatever the tables were like when the statement was planned. */
 const SAVE = `
-  WITH saved AS (
-    UPDATE run
-       SET status = $4, reason = $5, ended_at = $6, next_attempt_at = $7, lease_owner = NULL, lease_until = NULL
-     WHERE id = $1 AND workspace_id = $2 AND fence = $3 AND status = 'running'
-    RETURNING id, workspace_id, attempts
+  WITH given AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[],
+      $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::text[])
+      AS g (id, workspace_id, fence, status, reason, ended_at, next_attempt_at, outcome, fault, code, message, result, logs)
+  ), saved AS (
+    UPDATE run r
+       SET status = g.status, reason = g.reason, ended_at = g.ended_at, next_attempt_at = g.next_attempt_at, lease_owner = NULL, lease_until = NULL
+      FROM given g
+     WHERE r.id = ANY($1) AND r.id = g.id AND r.workspace_id = g.workspace_id AND r.fence = g.fence AND r.status = 'running'
+    RETURNING r.id, r.workspace_id, r.attempts
   )
   UPDATE attempt a
-     SET ended_at = $8, outcome = $9, fault = $10, code = $11, message = $12, result = $13::jsonb, logs = $14
-    FROM saved s
-   WHERE a.workspace_id = s.workspace_id AND a.run_id = s.id AND a.number = s.attempts`;
+     SET ended_at = $14, outcome = g.outcome, fault = g.fault, code = g.code, message = g.message, result = g.result, logs = g.logs
+    FROM saved s JOIN given g ON g.id = s.id
+   WHERE a.run_id = ANY($1) AND a.workspace_id = s.workspace_id AND a.run_id = s.id AND a.number = s.attempts
+  RETURNING a.run_id`;
 
 const EXTEND = `
   UPDATE run r SET lease_until = $3
@@ -104,8 +112,16 @@ const EXTEND = `
 
 type HeldRow = { id: string; workspace_id: string; fence: number; attempts: number; retry: unknown };
 
-/** The states of runs in Postgres, for one worker. Every method is one transaction. */
+type Saving = { claim: Claim; record: AttemptRecord };
+
+/**
+ * The states of runs in Postgres, for one worker. Every method is one transaction; many at the same time share theirs, and
+ * take rows in one order.
+ */
 export class RunStore {
+  private readonly takes = new Batches((runIds: string[]) => this.take(this.database.pool, runIds));
+  private readonly saves = new Batches((items: Saving[]) => this.saveAll(items));
+
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
@@ -118,7 +134,7 @@ export class RunStore {
    * as interrupted first. Of any number of callers at once, one gets it.
    */
   async claim(runId: string): Promise<ClaimResult> {
-    const claim = await this.take(this.database.pool, runId);
+    const claim = await this.takes.do(runId);
     if (claim) return { kind: 'taken', claim };
     return this.database.transaction(async (tx) => {
       const leaseEnd = new Date(this.clock.now().getTime() - CLOCK_SKEW_MS);
@@ -126,7 +142,7 @@ export class RunStore {
       if (!abandoned) return { kind: 'none' };
       const status = await this.interrupt(tx, abandoned, WORKER_LOST);
       if (status !== 'queued') return { kind: 'ended', status };
-      const next = await this.take(tx, runId);
+      const [next] = await this.take(tx, [runId]);
       return next ? { kind: 'taken', claim: next } : { kind: 'none' };
     });
   }
@@ -144,14 +160,8 @@ export class RunStore {
   }
 
   /** Writes an attempt's end and what the run becomes. False, and nothing written, when the claim is not the newest. */
-  async save(claim: Claim, { run, attempt }: AttemptRecord): Promise<boolean> {
-    const now = this.clock.now();
-    const { rowCount } = await this.database.pool.query(SAVE, [
-      claim.runId, claim.workspaceId, claim.fence,
-      run.status, run.reason, run.status === 'queued' ? null : now, run.nextAttemptAt,
-      now, attempt.outcome, attempt.fault, attempt.code, attempt.message, attempt.result, attempt.logs,
-    ]);
-    return rowCount === 1;
+  save(claim: Claim, record: AttemptRecord): Promise<boolean> {
+    return this.saves.do({ claim, record });
   }
 
   /** Gives back a run that this worker will not finish, as interrupted. Null when the claim is not the newest. */
@@ -162,20 +172,32 @@ export class RunStore {
     });
   }
 
-  private async take(client: Client, runId: string): Promise<Claim | undefined> {
+  private async saveAll(items: Saving[]): Promise<boolean[]> {
+    const now = this.clock.now();
+    const sorted = [...items].sort((a, b) => (a.claim.runId < b.claim.runId ? -1 : 1));
+    const column = <T>(of: (item: Saving) => T) => sorted.map(of);
+    const { rows } = await this.database.pool.query<{ run_id: string }>(SAVE, [
+      column(({ claim }) => claim.runId), column(({ claim }) => claim.workspaceId), column(({ claim }) => claim.fence),
+      column(({ record }) => record.run.status), column(({ record }) => record.run.reason),
+      column(({ record }) => (record.run.status === 'queued' ? null : now)), column(({ record }) => record.run.nextAttemptAt),
+      column(({ record }) => record.attempt.outcome), column(({ record }) => record.attempt.fault), column(({ record }) => record.attempt.code),
+      column(({ record }) => record.attempt.message), column(({ record }) => record.attempt.result), column(({ record }) => record.attempt.logs), now,
+    ]);
+    const saved = new Set(rows.map((row) => row.run_id));
+    return items.map(({ claim }) => saved.has(claim.runId));
+  }
+
+  /** A claim for every run that was there to be taken; the same run twice gives one. */
+  private async take(client: Client, runIds: string[]): Promise<(Claim | undefined)[]> {
     const now = this.clock.now();
     const dueBy = new Date(now.getTime() + CLOCK_SKEW_MS);
-    const { rows } = await client.query<ClaimRow>(TAKE, [runId, this.owner, this.clock.in(LEASE_MS), now, dueBy]);
-    const row = rows[0];
-    if (!row) return undefined;
-    return {
-      runId: row.id,
-      workspaceId: row.workspace_id,
-      fence: row.fence,
-      attempt: row.attempts,
-      correlationId: row.correlation_id,
-      createdAt: row.created_at,
-    };
+    const { rows } = await client.query<ClaimRow>(TAKE, [[...new Set(runIds)].sort(), this.owner, this.clock.in(LEASE_MS), now, dueBy]);
+    const taken = new Map(rows.map((row) => [row.id, claimOf(row)]));
+    return runIds.map((id) => {
+      const claim = taken.get(id);
+      taken.delete(id);
+      return claim;
+    });
   }
 
   private async interrupt(tx: Client, held: HeldRow, why: Interruption): Promise<'queued' | 'interrupted' | 'dead'> {
@@ -191,3 +213,12 @@ export class RunStore {
     return status;
   }
 }
+
+const claimOf = (row: ClaimRow): Claim => ({
+  runId: row.id,
+  workspaceId: row.workspace_id,
+  fence: row.fence,
+  attempt: row.attempts,
+  correlationId: row.correlation_id,
+  createdAt: row.created_at,
+});

@@ -4,7 +4,7 @@ import type { Clock, JobQueues, Logger } from '@vane/runtime';
 import { recordOf } from './attempt-record.js';
 import type { AttemptOutcome } from './outcome.js';
 import { afterFailure } from './retry.js';
-import { readRunDetails, type RunDetails } from './run-details.js';
+import { RunDetailsReader, type RunDetails } from './run-details.js';
 import type { RunExecutor } from './run-executor.js';
 import type { RunMetrics } from './run-metrics.js';
 import type { Claim, RunStore } from './run-store.js';
@@ -38,8 +38,11 @@ export class RunWorker {
   private jobs: ReturnType<JobQueues['work']> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private beating = false;
+  private readonly details: RunDetailsReader;
 
-  constructor(private readonly parts: RunWorkerParts) {}
+  constructor(private readonly parts: RunWorkerParts) {
+    this.details = new RunDetailsReader(parts.database);
+  }
 
   start(): void {
     const { queues, concurrency } = this.parts;
@@ -101,12 +104,12 @@ export class RunWorker {
   }
 
   private async work(held: InHand): Promise<void> {
-    const { database, executor, metrics, clock } = this.parts;
+    const { executor, metrics, clock } = this.parts;
     const { claim } = held;
     const logger = this.parts.logger.child({ runId: claim.runId, attempt: claim.attempt, correlationId: claim.correlationId });
     const began = clock.now();
     if (claim.attempt === 1) metrics.started(claim.createdAt, began);
-    const details = await readRunDetails(database, claim);
+    const details = await this.details.read(claim);
     const outcome = await executor.run(claim, details, held.abort.signal, logger);
     metrics.attempted(outcome.kind, began, clock.now());
     if (held.lost) return logger.warn({}, 'result dropped because the lease was lost');
