@@ -21,6 +21,7 @@ const npm = findProgram(['npm']) ?? 'npm';
 const checks = [
   { name: 'lint', fix: 'npx eslint . --fix mends some of it', check: () => program(process.execPath, ['node_modules/eslint/bin/eslint.js', '.']) },
   { name: 'types', fix: 'npm run typecheck', check: () => program(process.execPath, ['node_modules/typescript-native/bin/tsc', '-p', 'tsconfig.json', '--noEmit', '--pretty', 'false']) },
+  { name: 'types of the console', fix: 'npm run typecheck', check: () => program(process.execPath, ['node_modules/typescript-native/bin/tsc', '-p', 'apps/console', '--pretty', 'false']) },
   {
     name: 'migrations agree with prisma/schema.prisma',
     fix: 'node dist/migrate-cli.js diff NAME, then read the migration',

@@ -52,6 +52,7 @@ export async function upCommand(args) {
   if (!isUp(dir)) await prepare();
   const instance = await startInstance();
   if (!instance.started) say('Vane is already up.');
+  say(`Console: ${instance.api}/`);
   say(`API: ${instance.api}`);
   say(`Webhooks arrive at: ${process.env.VANE_PUBLIC_URL || instance.ingress}`);
   await showToken(instance);

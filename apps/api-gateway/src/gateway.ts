@@ -12,6 +12,7 @@ import { mayConnect } from './access/rights.js';
 import { SessionCookie } from './access/session-cookie.js';
 import { Sessions } from './access/sessions.js';
 import type { GatewaySettings } from './config.js';
+import { addConsoleRoutes } from './console/routes.js';
 import { GatewayModule } from './gateway.module.js';
 import { addGate, createGate } from './http/gate.js';
 import { addRestRoutes, API_PATH, type RestDependencies } from './http/rest-routes.js';
@@ -59,6 +60,7 @@ async function addRoutes(fastify: FastifyInstance, app: NestFastifyApplication, 
       mayConnect: (actor, workspaceId) => whileReachable(mayConnect(app.get(Database), actor, workspaceId, app.get(Clock).now())),
     });
     addOpenApiRoute(scope);
+    await addConsoleRoutes(scope);
     const provider = app.get<IdentityProvider | null>(IdentityProvider);
     if (provider) {
       const [links, sessions, recorder, cookie] = [app.get(IdentityLinks), app.get(Sessions), app.get(Recorder), app.get(SessionCookie)];

@@ -46,6 +46,7 @@ export const signInMethods = defineOperation({
   output: z
     .object({
       password: z.boolean(),
+      firstUser: z.boolean().describe('There is no user yet: the first is made with the token of the instance'),
       oidc: z
         .object({ label: z.string(), startUrl: z.string().describe('Open it in the browser; `?returnTo=/path` says where to go afterwards') })
         .nullable()
