@@ -20,16 +20,30 @@ function page<Name extends string>(load: () => Promise<Record<Name, ComponentTyp
 
 const PAGES: [path: string, Component: ComponentType][] = [
   ['/', page(() => import('./pages/overview.js'), 'OverviewPage')],
+  ['/start', page(() => import('./pages/start.js'), 'StartPage')],
   ['/services', page(() => import('./pages/services.js'), 'ServicesPage')],
   ['/services/:service', page(() => import('./pages/services.js'), 'ServicePage')],
+  ['/integrations', page(() => import('./pages/integrations.js'), 'IntegrationsPage')],
+  ['/integrations/new/:service', page(() => import('./pages/integrations.js'), 'NewIntegrationPage')],
+  ['/integrations/:integration', page(() => import('./pages/integration.js'), 'IntegrationPage')],
+  ['/connections', page(() => import('./pages/connections.js'), 'ConnectionsPage')],
+  ['/connections/:connection', page(() => import('./pages/connection.js'), 'ConnectionPage')],
   ['/triggers', page(() => import('./pages/triggers.js'), 'TriggersPage')],
+  ['/triggers/new', page(() => import('./pages/trigger-editor.js'), 'NewTriggerPage')],
+  ['/triggers/:trigger', page(() => import('./pages/trigger.js'), 'TriggerPage')],
+  ['/triggers/:trigger/edit', page(() => import('./pages/trigger-editor.js'), 'EditTriggerPage')],
   ['/deliveries', page(() => import('./pages/deliveries.js'), 'DeliveriesPage')],
   ['/deliveries/:delivery', page(() => import('./pages/deliveries.js'), 'DeliveryPage')],
   ['/events', page(() => import('./pages/events.js'), 'EventsPage')],
   ['/events/:event', page(() => import('./pages/events.js'), 'EventPage')],
   ['/runs', page(() => import('./pages/runs.js'), 'RunsPage')],
   ['/runs/:run', page(() => import('./pages/runs.js'), 'RunPage')],
+  ['/runnables', page(() => import('./pages/runnables.js'), 'RunnablesPage')],
+  ['/runnables/new', page(() => import('./pages/runnable-editor.js'), 'NewRunnablePage')],
+  ['/runnables/:runnable', page(() => import('./pages/runnable-editor.js'), 'RunnablePage')],
   ['/notifications', page(() => import('./pages/notifications.js'), 'NotificationsPage')],
+  ['/settings', page(() => import('./pages/settings.js'), 'SettingsPage')],
+  ['/settings/:tab', page(() => import('./pages/settings.js'), 'SettingsPage')],
 ];
 
 /** The console: who is not signed in sees the way in, everybody else the pages of one workspace. */
