@@ -30,7 +30,8 @@ const usage = `Usage: ./vane COMMAND
   backup DIR [--without-keys]     database, key rings and settings into a new folder
   restore DIR [--replace]         put a backup back
   reregister [--wave N]           tell services the public URL that is configured now (--dry-run: only count)
-  test [unit|integration|e2e]     run one tier of tests, or all
+  test [unit|integration|e2e|console]
+                                  run one tier of tests, or all
   bench NAME                      measure something
   chaos NAME                      break something and check that nothing is lost
   simulate NAME                   a long time in a short one, and what became of every change

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findChromium } from './find-chromium.mjs';
 import { findServers } from './find-servers.mjs';
 import { runningOwnServers, stopOwnServers } from './own-servers.mjs';
 import { root, stateDirectory } from './paths.mjs';
@@ -12,7 +13,7 @@ import { isUp } from './supervisor-control.mjs';
 
 /** @typedef {{ passed: number, failed: number }} Count */
 
-const tiers = ['unit', 'integration', 'e2e'];
+const tiers = ['unit', 'integration', 'e2e', 'console'];
 
 /**
  * What one Jest run comes to. A suite that could not run has failed, although Jest counts no test for it, and so has a
@@ -52,17 +53,18 @@ async function serverEnvironment(dir) {
 export async function testCommand(args) {
   const [first] = args;
   const named = first && !first.startsWith('-') ? first : undefined;
-  if (named && !tiers.includes(named)) throw new Problem(`There is no test tier "${named}": choose unit, integration or e2e, or none to run all.`, 2);
+  if (named && !tiers.includes(named)) throw new Problem(`There is no test tier "${named}": choose unit, integration, e2e or console, or none to run all.`, 2);
   const chosen = named ? [named] : tiers;
   await prepare();
   const dir = stateDirectory();
   const before = runningOwnServers(dir);
   // The unit tier touches nothing outside its process.
+  const chromium = chosen.includes('console') ? { VANE_CHROMIUM: await findChromium() } : {};
   const servers = chosen.some((tier) => tier !== 'unit') ? await serverEnvironment(dir) : {};
   const total = { passed: 0, failed: 0 };
   try {
     for (const tier of chosen) {
-      const count = await runTier(tier, { ...process.env, ...servers }, args.slice(named ? 1 : 0));
+      const count = await runTier(tier, { ...process.env, ...servers, ...chromium }, args.slice(named ? 1 : 0));
       total.passed += count.passed;
       total.failed += count.failed;
     }

@@ -1,5 +1,6 @@
 import { keepPreviousData, useInfiniteQuery, useMutation, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { createContext, useContext } from 'react';
+import { routes } from 'virtual:contracts';
 import { ApiError, call, type InputOf, type ItemOf, type OperationName, type OutputOf } from './client.js';
 
 /** Input without the workspace, which the page knows. */
@@ -23,7 +24,7 @@ export function useApi<Name extends OperationName>(name: Name, input: Asked<Name
   const workspace = useWorkspaceId();
   return useQuery<OutputOf<Name>, ApiError>({
     queryKey: [name, workspace, input],
-    queryFn: () => call(name, withWorkspace(workspace, input) as InputOf<Name>),
+    queryFn: () => call(name, withWorkspace(name, workspace, input) as InputOf<Name>),
     refetchInterval: interval(options),
     enabled: options.enabled ?? true,
     placeholderData: keepPreviousData,
@@ -39,7 +40,7 @@ export function useList<Name extends OperationName>(name: Name, input: Asked<Nam
   const query = useInfiniteQuery<Page<ItemOf<Name>>, ApiError>({
     queryKey: [name, workspace, input, 'pages'],
     queryFn: ({ pageParam }) =>
-      call(name, { ...withWorkspace(workspace, input), ...(pageParam === null ? {} : { cursor: pageParam }) } as InputOf<Name>) as Promise<Page<ItemOf<Name>>>,
+      call(name, { ...withWorkspace(name, workspace, input), ...(pageParam === null ? {} : { cursor: pageParam }) } as InputOf<Name>) as Promise<Page<ItemOf<Name>>>,
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
     // Pages that were scrolled past are not asked for again: only a list at its beginning is live.
@@ -56,7 +57,7 @@ export function useAction<Name extends OperationName>(name: Name, done?: (output
   const workspace = useWorkspaceId();
   const client = useQueryClient();
   return useMutation<OutputOf<Name>, ApiError, Asked<Name>>({
-    mutationFn: (input) => call(name, withWorkspace(workspace, input) as InputOf<Name>),
+    mutationFn: (input) => call(name, withWorkspace(name, workspace, input) as InputOf<Name>),
     onSuccess: (output) => done?.(output),
     onSettled: () => refresh(client),
   });
@@ -64,6 +65,7 @@ export function useAction<Name extends OperationName>(name: Name, done?: (output
 
 export const refresh = (client: QueryClient): void => void client.invalidateQueries();
 
-function withWorkspace(workspace: string, input: object): object {
-  return workspace === '' ? input : { workspace, ...input };
+/** What is of no workspace is not told one. */
+function withWorkspace(name: string, workspace: string, input: object): object {
+  return routes[name]?.[1].includes('{workspace}') ? { workspace, ...input } : input;
 }
