@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
-  createChannel, createInvitation, createToken, getSync, listNotifications, OPERATIONS, putSecret, startSync, type HttpBinding, type Operation,
+  createChannel, createReplay, createInvitation, createToken, getSync, listNotifications, OPERATIONS, putSecret, startSync, type HttpBinding, type Operation,
 } from '@vane/contracts';
 import { eventually, requestFor, type Problem, newSecret } from '@vane/testing';
 import { GithubStage } from './github-stage.js';
@@ -18,7 +18,7 @@ export const objectsIn = ({ http }: Route): string[] => [...http.path.matchAll(/
 
 /** One object of every kind that a path can name, by the name of its parameter. */
 export type Objects = Record<
-  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel' | 'user' | 'invitation' | 'feed' | 'sync', string
+  'workspace' | 'token' | 'integration' | 'connection' | 'runnable' | 'name' | 'trigger' | 'subscription' | 'delivery' | 'event' | 'run' | 'notification' | 'channel' | 'user' | 'invitation' | 'feed' | 'sync' | 'replay', string
 >;
 
 /** A workspace with one object of every kind, made in the ways in which people and services make them. */
@@ -49,10 +49,11 @@ export class Tenant {
     const { id: invitation } = await workspace.api.call(createInvitation, { workspace: workspace.id, email: `${randomUUID()}@example.com`, role: 'editor' });
     const { id: sync } = await workspace.api.call(startSync, { workspace: workspace.id, trigger: hook.id });
     await eventually('the sync to be done', async () => (await workspace.api.call(getSync, { workspace: workspace.id, sync })).state === 'done', { timeoutMs: 30_000 });
+    const { id: replay } = await workspace.api.call(createReplay, { workspace: workspace.id, trigger: hook.id });
     return new Tenant(stage, {
       workspace: workspace.id, token, integration: stage.integration, connection: stage.connection, runnable: stage.script, name: secret,
       trigger: hook.id, subscription: hook.subscription!.id, delivery: delivery!.id, event: run!.eventId, run: run!.id,
-      notification, channel, user: member.id, invitation, feed: hook.subscription!.feedId, sync,
+      notification, channel, user: member.id, invitation, feed: hook.subscription!.feedId, sync, replay,
     });
   }
 

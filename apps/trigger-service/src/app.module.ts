@@ -10,6 +10,9 @@ import { ConnectionRelease } from './connection-release.js';
 import { ConnectionMoves } from './connection-moves.js';
 import { ConnectionUsesReader } from './connection-uses.js';
 import { Connections } from './connections.js';
+import { replayProviders } from './bulk-replays/providers.js';
+import { ReplayBatches } from './bulk-replays/replay-batches.js';
+import { ReplaysController } from './bulk-replays/replays.controller.js';
 import { Canaries } from './canaries/canaries.js';
 import { ActivityController } from './controllers/activity.controller.js';
 import { DriftController } from './controllers/drift.controller.js';
@@ -171,14 +174,15 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: WorkDesk,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, SubscriptionNotices, SilenceWatch, DeliveryLogs, Canaries],
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, SubscriptionNotices, SilenceWatch, DeliveryLogs, Canaries, ReplayBatches],
     useFactory: (
       database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, renewal: Renewal, puller: Puller, checks: CheckWork,
-      notices: SubscriptionNotices, silence: SilenceWatch, logs: DeliveryLogs, canaries: Canaries,
-    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks, notices, silence, logs, canaries]),
+      notices: SubscriptionNotices, silence: SilenceWatch, logs: DeliveryLogs, canaries: Canaries, replays: ReplayBatches,
+    ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks, notices, silence, logs, canaries, replays]),
   },
   ...healthProviders(settings),
   ...pullProviders(settings),
+  ...replayProviders(),
   {
     provide: ConnectionRelease,
     inject: [Database, TriggerPlans, Feeds, Settler, Clock, Logger],
@@ -243,7 +247,7 @@ export class AppModule implements OnApplicationBootstrap {
     return {
       module: AppModule,
       imports: [RuntimeModule.forApp('trigger-service', settings, clock)],
-      controllers: [CanariesController, TriggersController, HealthController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController],
+      controllers: [CanariesController, TriggersController, HealthController, DriftController, WorkController, RetentionController, RunnablesController, ServicesController, ActivityController, ReplaysController],
       providers: [...connections(settings), ...domain(settings), ...driftProviders(settings)],
     };
   }

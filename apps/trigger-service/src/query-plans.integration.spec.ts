@@ -3,6 +3,7 @@ import type { AdapterRegistry } from '@vane/adapters';
 import { Database, newId } from '@vane/db';
 import { Clock } from '@vane/runtime';
 import { createTestDatabase, type TestDatabase } from '@vane/testing';
+import { ReplayBatches } from './bulk-replays/replay-batches.js';
 import { Canaries } from './canaries/canaries.js';
 import { DeliveryLogs } from './delivery-log/delivery-logs.js';
 import { Checks } from './drift/checks.js';
@@ -62,7 +63,14 @@ beforeAll(async () => {
      SELECT 'syn' || i, $1, $2, CASE WHEN i <= $4 THEN $2::timestamptz END, '{}' FROM generate_series(1, $3::int) i`,
     [workspace, clock.now(), MANY, DUE],
   );
-  await database.pool.query('ANALYZE feed, subscription, feed_pull, trigger, canary, sync_request');
+  await database.pool.query(
+    `INSERT INTO replay_job (id, workspace_id, status, run_statuses, run_order, rate, apply_filter, renormalise, total, started, skipped, failed, paced_until, due_at,
+       created_by, correlation_id, created_at, updated_at)
+     SELECT 'rpl' || i, $1, 'done', '{}', 'oldest_first', 1, true, false, 0, 0, 0, 0, $2, CASE WHEN i <= $4 THEN $2::timestamptz END, 'x', 'x', $2, $2
+     FROM generate_series(1, $3::int) i`,
+    [workspace, clock.now(), MANY, DUE],
+  );
+  await database.pool.query('ANALYZE replay_job, feed, subscription, feed_pull, trigger, canary, sync_request');
 });
 afterAll(async () => {
   await database?.close();
@@ -98,6 +106,7 @@ const queries: [string, string, (watched: Database) => Promise<string[]>][] = [
   ['pull', 'feed_pull_due_idx', (watched) => new PullRows(watched, clock).due(100)],
   ['canary', 'subscription_canary_idx', (watched) => new Canaries(watched, none, none, noAdapters, clock, none, none).due(100)],
   ['silence', 'trigger_silence_idx', (watched) => new SilenceWatch(watched, none, none, none, clock, none).due(100)],
+  ['replay', 'replay_job_due_idx', (watched) => new ReplayBatches(watched, none, none, clock, none).due(100)],
   ['notice', 'subscription_notice_idx', (watched) => new SubscriptionNotices(watched, none, none, clock, none).due(100)],
 ];
 

@@ -11,6 +11,7 @@ import * as disconnections from './disconnections.js';
 import * as integrations from './integrations.js';
 import type { Operation } from './operation.js';
 import * as people from './people.js';
+import * as replays from './replays.js';
 import * as reregister from './reregister.js';
 import * as retention from './retention.js';
 import * as runnables from './runnables.js';
@@ -40,6 +41,7 @@ export * from './messages.js';
 export * from './notifications.js';
 export * from './operation.js';
 export * from './people.js';
+export * from './replays.js';
 export * from './reregister.js';
 export * from './retention.js';
 export * from './runnables.js';
@@ -57,7 +59,7 @@ const isOperation = (value: unknown): value is Operation =>
   typeof value === 'object' && value !== null && 'owner' in value && 'input' in value && 'output' in value;
 
 /** Every operation there is, by declaration: the gateway's routes, the OpenAPI document and the tests are made from this list. */
-export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptions, diagnosis, sync, canaries, subscriptionSecrets, activity, notifications, work, reregister, retention]
+export const OPERATIONS: readonly Operation[] = [access, people, users, members, audit, services, integrations, connections, disconnections, connectionMoves, runnables, triggers, subscriptions, diagnosis, sync, canaries, subscriptionSecrets, activity, notifications, work, reregister, retention, replays]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(isOperation);
 

@@ -22,6 +22,7 @@ export const ID_KINDS = {
   run: 'run',
   canary: 'cny',
   sync: 'syn',
+  replay: 'rpl',
 } as const;
 export type IdKind = keyof typeof ID_KINDS;
 

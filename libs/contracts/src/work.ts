@@ -6,12 +6,12 @@ import type { Job } from './messages.js';
 /**
  * What becomes due by a time in Postgres, one object at a time: `settle` what a subscription wants with its service, `renew`
  * it ahead of its expiry, `check` it against what the service holds, read the service's `log` of what it sent, `pull` a feed's
- * events, send a `canary`, look after the `silence` of a trigger, and give `notice` of a state.
+ * events, send a `canary`, look after the `silence` of a trigger, give `notice` of a state, and go on with a `replay` of many events.
  */
-export const WORK_KINDS = ['settle', 'renew', 'check', 'log', 'pull', 'canary', 'silence', 'notice'] as const;
+export const WORK_KINDS = ['settle', 'renew', 'check', 'log', 'pull', 'canary', 'silence', 'notice', 'replay'] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
-/** `id` is of the subscription, for `check` also of a sync, for `pull` of the feed, for `silence` of the trigger. */
+/** `id` is of the subscription, for `check` also of a sync, for `pull` of the feed, for `silence` of the trigger, for `replay` of the replay. */
 export const workItem = z.object({ kind: z.enum(WORK_KINDS), id: ref });
 export type WorkItem = z.infer<typeof workItem>;
 
