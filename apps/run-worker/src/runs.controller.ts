@@ -16,8 +16,8 @@ export class RunsController {
   ) {}
 
   @Handles(listRuns)
-  async list({ workspace, status, trigger, event, ...page }: InputOf<typeof listRuns>): Promise<OutputOf<typeof listRuns>> {
-    const filter = { status, triggerId: trigger, eventId: event };
+  async list({ workspace, status, reason, trigger, event, ...page }: InputOf<typeof listRuns>): Promise<OutputOf<typeof listRuns>> {
+    const filter = { status, reason, triggerId: trigger, eventId: event };
     const { run } = this.database.forWorkspace(workspace);
     return pageOf(page, ({ where, ...query }) => run.findMany({ ...query, where: { ...where, ...filter }, omit: { input: true } }), runView);
   }

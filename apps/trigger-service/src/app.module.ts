@@ -39,7 +39,7 @@ import { Retention } from './retention/retention.js';
 import { ConnectionFollower } from './sagas/connection-follower.js';
 import { HealthController } from './health/health.controller.js';
 import { healthProviders } from './health/health-providers.js';
-import { SubscriptionNotices } from './health/notices.js';
+import { NoticeWork } from './health/notice-work.js';
 import { SilenceWatch } from './health/silence.js';
 import { TriggerHealth } from './health/trigger-health.js';
 import { Feeds } from './sagas/feeds.js';
@@ -174,10 +174,10 @@ const domain = (settings: TriggerSettings) => [
   },
   {
     provide: WorkDesk,
-    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, SubscriptionNotices, SilenceWatch, DeliveryLogs, Canaries, ReplayBatches],
+    inject: [Database, SubscriptionRows, Feeds, Settler, AdapterRegistry, Renewal, Puller, CheckWork, NoticeWork, SilenceWatch, DeliveryLogs, Canaries, ReplayBatches],
     useFactory: (
       database: Database, rows: SubscriptionRows, feeds: Feeds, settler: Settler, adapters: AdapterRegistry, renewal: Renewal, puller: Puller, checks: CheckWork,
-      notices: SubscriptionNotices, silence: SilenceWatch, logs: DeliveryLogs, canaries: Canaries, replays: ReplayBatches,
+      notices: NoticeWork, silence: SilenceWatch, logs: DeliveryLogs, canaries: Canaries, replays: ReplayBatches,
     ) => new WorkDesk([settleWork(database, rows, feeds, settler, adapters), renewal, puller, checks, notices, silence, logs, canaries, replays]),
   },
   ...healthProviders(settings),

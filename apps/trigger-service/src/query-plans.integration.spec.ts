@@ -8,6 +8,7 @@ import { Canaries } from './canaries/canaries.js';
 import { DeliveryLogs } from './delivery-log/delivery-logs.js';
 import { Checks } from './drift/checks.js';
 import { Syncs } from './drift/syncs.js';
+import { ExpressionNotices } from './health/expression-notices.js';
 import { SubscriptionNotices } from './health/notices.js';
 import { SilenceWatch } from './health/silence.js';
 import { PullRows } from './pulls/pull-rows.js';
@@ -51,8 +52,8 @@ beforeAll(async () => {
      SELECT 'fed' || i, $1, false, 0, 0, due, 0, 0, $2 FROM ${times}`, values,
   );
   await database.pool.query(
-    `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, config, want, status, version, created_at, updated_at, resync, on_drift, silence_at)
-     SELECT 'trg' || i, $1, 'fed' || i, 'n', 'acme', 'thing', '{}', '{}', 'enabled', 1, $2, $2, 'from_now', 'restore', due FROM ${times}`, values,
+    `INSERT INTO trigger (id, workspace_id, feed_id, name, service, type, config, want, status, version, created_at, updated_at, resync, on_drift, silence_at, failing_notice_at)
+     SELECT 'trg' || i, $1, 'fed' || i, 'n', 'acme', 'thing', '{}', '{}', 'enabled', 1, $2, $2, 'from_now', 'restore', due, CASE WHEN i <= $4 THEN due END FROM ${times}`, values,
   );
   await database.pool.query(
     `INSERT INTO canary (id, workspace_id, subscription_id, started_at, heard_at) SELECT 'cny' || i, $1, 'sub' || i, $2, $2 FROM generate_series(1, $3::int) i`,
@@ -107,6 +108,7 @@ const queries: [string, string, (watched: Database) => Promise<string[]>][] = [
   ['canary', 'subscription_canary_idx', (watched) => new Canaries(watched, none, none, noAdapters, clock, none, none).due(100)],
   ['silence', 'trigger_silence_idx', (watched) => new SilenceWatch(watched, none, none, none, clock, none).due(100)],
   ['replay', 'replay_job_due_idx', (watched) => new ReplayBatches(watched, none, none, clock, none).due(100)],
+  ['notice of a trigger', 'trigger_failing_notice_idx', (watched) => new ExpressionNotices(watched, none, clock, none).due(100)],
   ['notice', 'subscription_notice_idx', (watched) => new SubscriptionNotices(watched, none, none, clock, none).due(100)],
 ];
 

@@ -41,7 +41,7 @@ export class TriggerRows {
          status = CASE WHEN $9 THEN 'enabled' ELSE status END,
          status_code = CASE WHEN $9 THEN NULL ELSE status_code END, status_message = CASE WHEN $9 THEN NULL ELSE status_message END,
          feed_id = CASE WHEN $10 THEN $11 ELSE feed_id END, connection_id = CASE WHEN $10 THEN $12 ELSE connection_id END,
-         resync = $14, on_drift = $15, expect_every_seconds = $16, filter = $17, mapping = $18, silence_at = CASE WHEN $9 OR status = 'enabled' THEN $7::timestamptz END, silence_asked_at = NULL,
+         resync = $14, on_drift = $15, expect_every_seconds = $16, filter = $17, mapping = $18, failing_since = NULL, failing_notice_at = NULL, silence_at = CASE WHEN $9 OR status = 'enabled' THEN $7::timestamptz END, silence_asked_at = NULL,
          old_feed_id = CASE WHEN $10 THEN $13 ELSE old_feed_id END, old_feed_until = CASE WHEN $10 THEN NULL ELSE old_feed_until END
        WHERE id = $1 AND workspace_id = $2 AND version = $8`,
       [

@@ -141,6 +141,7 @@ export const listRuns = defineOperation({
     workspace: ref,
     ...pageQuery,
     status: z.enum(RUN_STATUSES).optional(),
+    reason: text().max(100).optional().describe('Such as `filtered` or `filter_failed`'),
     trigger: ref.optional(),
     event: ref.optional(),
   }),

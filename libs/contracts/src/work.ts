@@ -11,7 +11,7 @@ import type { Job } from './messages.js';
 export const WORK_KINDS = ['settle', 'renew', 'check', 'log', 'pull', 'canary', 'silence', 'notice', 'replay'] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
-/** `id` is of the subscription, for `check` also of a sync, for `pull` of the feed, for `silence` of the trigger, for `replay` of the replay. */
+/** `id` is of the subscription, for `check` also of a sync, for `pull` of the feed, for `notice` also of a trigger, for `silence` of the trigger, for `replay` of the replay. */
 export const workItem = z.object({ kind: z.enum(WORK_KINDS), id: ref });
 export type WorkItem = z.infer<typeof workItem>;
 

@@ -35,7 +35,7 @@ export class Diagnosis {
     ]);
     const layers = [
       connectionLayer(row, facts), subscriptionLayer(row, facts), provider, log, ingressLayer(row, facts), pullLayer(row, facts),
-      filterLayer(row, matched), queueLayer(row, facts), runLayer(row, facts),
+      filterLayer(row, matched, facts), queueLayer(row, facts), runLayer(row, facts),
     ];
     return { trigger: row.id, name: row.name, layers, firstBroken: layers.find(({ state }) => state === 'broken')?.layer ?? null };
   }
@@ -85,13 +85,15 @@ export class Diagnosis {
 
   /** What came before there was this trigger was not for it. */
   private async matched({ workspaceId, feedId, id, createdAt }: TriggerRow): Promise<Matched> {
-    const { rows } = await this.database.pool.query<{ events: string; unmatched: string; skipped: string; newest: Date | null }>(
-      `SELECT count(*) AS events, count(*) FILTER (WHERE r.status IS NULL) AS unmatched, count(*) FILTER (WHERE r.status = 'skipped') AS skipped, max(e.received_at) AS newest
+    const { rows } = await this.database.pool.query<{ events: string; unmatched: string; skipped: string; filtered: string; failed: string; newest: Date | null }>(
+      `SELECT count(*) AS events, count(*) FILTER (WHERE r.status IS NULL) AS unmatched, count(*) FILTER (WHERE r.status = 'skipped') AS skipped,
+         count(*) FILTER (WHERE r.reason = 'filtered') AS filtered, count(*) FILTER (WHERE r.reason IN ('filter_failed', 'mapping_failed')) AS failed, max(e.received_at) AS newest
        FROM (SELECT id, received_at FROM event WHERE workspace_id = $1 AND feed_id = $2 AND received_at >= $4 ORDER BY id DESC LIMIT ${NEWEST}) e
        LEFT JOIN run r ON r.trigger_id = $3 AND r.event_id = e.id AND r.replay = 0`,
       [workspaceId, feedId, id, createdAt],
     );
     const [row] = rows;
-    return { events: Number(row!.events), unmatched: Number(row!.unmatched), skipped: Number(row!.skipped), newestAt: row!.newest };
+    const { events, unmatched, skipped: left, filtered, failed, newest } = row!;
+    return { events: Number(events), unmatched: Number(unmatched), skipped: Number(left), filtered: Number(filtered), failed: Number(failed), newestAt: newest };
   }
 }

@@ -7,7 +7,9 @@ import { ProviderViews } from '../drift/provider-views.js';
 import { FeedPulls } from '../pulls/feed-pulls.js';
 import { TriggerPlans } from '../trigger-plans.js';
 import { Diagnosis } from './diagnosis.js';
+import { ExpressionNotices } from './expression-notices.js';
 import { HealthFacts } from './health-facts.js';
+import { NoticeWork } from './notice-work.js';
 import { SubscriptionNotices } from './notices.js';
 import { Preflight } from './preflight.js';
 import { SilenceWatch } from './silence.js';
@@ -21,6 +23,16 @@ export const healthProviders = (settings: TriggerSettings) => [
     provide: SubscriptionNotices,
     inject: [Database, AdapterRegistry, Bus, Clock],
     useFactory: (database: Database, adapters: AdapterRegistry, bus: Bus, clock: Clock) => new SubscriptionNotices(database, adapters, bus, clock, settings.VANE_API_URL),
+  },
+  {
+    provide: ExpressionNotices,
+    inject: [Database, Bus, Clock],
+    useFactory: (database: Database, bus: Bus, clock: Clock) => new ExpressionNotices(database, bus, clock, settings.VANE_API_URL),
+  },
+  {
+    provide: NoticeWork,
+    inject: [SubscriptionNotices, ExpressionNotices],
+    useFactory: (subscriptions: SubscriptionNotices, expressions: ExpressionNotices) => new NoticeWork(subscriptions, expressions),
   },
   {
     provide: SilenceWatch,

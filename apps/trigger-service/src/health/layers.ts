@@ -2,7 +2,7 @@ import type { DiagnosisLayer, LayerView } from '@vane/contracts';
 import type { TriggerRow } from '../trigger-views.js';
 import type { Facts } from './health-facts.js';
 import { hintOf } from './hints.js';
-import { hasEnded, isBad, judgeConnection, judgeIngress, judgePull, judgeSubscription, serving, type Finding } from './judge.js';
+import { hasEnded, isBad, judgeConnection, judgeExpressions, judgeIngress, judgePull, judgeSubscription, serving, type Finding } from './judge.js';
 
 const iso = (at: Date | null | undefined) => at?.toISOString() ?? null;
 
@@ -60,9 +60,9 @@ export function pullLayer(row: TriggerRow, { pulls }: Facts): LayerView {
 }
 
 /** What of the newest events of the feed started no run of this trigger. */
-export type Matched = { events: number; unmatched: number; skipped: number; newestAt: Date | null };
+export type Matched = { events: number; unmatched: number; skipped: number; filtered: number; failed: number; newestAt: Date | null };
 
-export function filterLayer(row: TriggerRow, matched: Matched): LayerView {
+export function filterLayer(row: TriggerRow, matched: Matched, { runs }: Pick<Facts, 'runs'>): LayerView {
   const facts = { ...matched, newestAt: iso(matched.newestAt) };
   if (row.status === 'paused') return broken('filter', 'The trigger is paused, so its events are recorded as skipped.', 'Resume the trigger; what was skipped can be replayed.', facts);
   if (row.status !== 'enabled') return broken('filter', row.statusMessage ?? 'The trigger is disabled.', hintOf('delivery', row.statusCode ?? 'disabled'), facts);
@@ -71,7 +71,14 @@ export function filterLayer(row: TriggerRow, matched: Matched): LayerView {
     const message = `None of the last ${matched.events} events is one that this trigger listens to.`;
     return broken('filter', message, 'Compare the events (GET .../events) with the config of the trigger, and change the config if it is too narrow.', facts);
   }
-  return ok('filter', `Of the last ${matched.events} events ${matched.events - matched.unmatched} started a run.`, facts);
+  const finding = judgeExpressions(runs, row.updatedAt);
+  if (finding) return found('filter', finding, facts);
+  const heard = matched.events - matched.unmatched;
+  if (matched.filtered === heard) {
+    const fix = 'Try the filter on one of the events with POST .../triggers/preview, and change it if it is too narrow. What it kept out can be replayed.';
+    return broken('filter', `The filter has said no to all of the last ${heard} events that this trigger listens to.`, fix, facts);
+  }
+  return ok('filter', `Of the last ${matched.events} events ${heard - matched.filtered} started a run.`, facts);
 }
 
 export function queueLayer(_row: TriggerRow, { waiting }: Facts): LayerView {

@@ -22,7 +22,7 @@ export type EventOrigin = {
 
 /** A trigger of a feed, as far as it decides what an event of it starts. */
 export type ListeningTrigger = {
-  id: string; name: string; filter: string | null; mapping: string | null; feed_id: string; old_feed_id: string | null; old_feed_until: Date | null; service: string; type: string; config: JsonObject;
+  id: string; name: string; filter: string | null; mapping: string | null; failing: boolean; feed_id: string; old_feed_id: string | null; old_feed_until: Date | null; service: string; type: string; config: JsonObject;
   runnable_id: string | null; status: string; status_code: string | null; resync: string; held: boolean;
 };
 
@@ -117,7 +117,7 @@ export class EventRows {
     if (fresh.length === 0) return [];
     const feeds = [...new Set(fresh.map((stored) => stored.origin.feedId))];
     const { rows: triggers } = await tx.query<ListeningTrigger>(
-      `SELECT t.id, t.feed_id, t.name, t.filter, t.mapping, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, t.resync,
+      `SELECT t.id, t.feed_id, t.name, t.filter, t.mapping, t.failing_since IS NOT NULL AS failing, t.old_feed_id, t.old_feed_until, t.service, t.type, t.config, t.runnable_id, t.status, t.status_code, t.resync,
          COALESCE(c.status = 'auth_required', false) AS held
        FROM trigger t LEFT JOIN connection c ON c.workspace_id = t.workspace_id AND c.id = t.connection_id
        WHERE t.feed_id = ANY($1) OR t.old_feed_id = ANY($1) ORDER BY t.id`,
@@ -141,7 +141,20 @@ export class EventRows {
         map((r) => r.stored.origin.correlationId), now, map((r) => r.message), map((r) => r.input),
       ],
     );
+    await this.noteFailing(tx, runs, now);
     return runs;
+  }
+
+  /** Once for a trigger, until it is changed: that people are to be told is committed with what they are told of. */
+  private async noteFailing(tx: PoolClient, runs: NewRun[], now: Date): Promise<void> {
+    const failing = runs.filter(({ message, reason, trigger }) => message !== null && reason !== 'filtered' && !trigger.failing);
+    if (failing.length === 0) return;
+    const ids = [...new Set(failing.map(({ trigger }) => trigger.id))].sort();
+    await tx.query(
+      `UPDATE trigger SET failing_since = $2, failing_notice_at = $2
+       WHERE id IN (SELECT id FROM trigger WHERE id = ANY($1) AND failing_since IS NULL ORDER BY id FOR UPDATE)`,
+      [ids, now],
+    );
   }
 
   private runsOf(stored: Stored, triggers: ListeningTrigger[], starts: Starts): NewRun[] {

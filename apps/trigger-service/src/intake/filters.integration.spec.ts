@@ -3,10 +3,11 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import type { CallContext, DeliveryHeader } from '@vane/contracts';
 import { Database, ensurePartitions, newId } from '@vane/db';
-import { createLogger, JobQueues, Metrics, SystemClock } from '@vane/runtime';
+import { createLogger, JobQueues, Metrics, SystemClock, type Bus } from '@vane/runtime';
 import { createTestDatabase, type TestDatabase } from '@vane/testing';
 import { Redis } from 'ioredis';
 import { Previews } from '../expressions/preview.js';
+import { ExpressionNotices } from '../health/expression-notices.js';
 import { HealthFacts } from '../health/health-facts.js';
 import { findingsOf } from '../health/judge.js';
 import { Replays } from '../replays.js';
@@ -127,6 +128,37 @@ it('keeps what it cannot judge, counts it, and the health of the trigger says so
   await intake().take([delivery({ type: 'a' }), delivery({ type: 'a' })]);
   expect(await health(clock.in(-60_000))).toMatchObject([{ state: 'failing' }]);
   expect(await health(clock.in(60_000))).toEqual([]);
+});
+
+it('tells people once of what it cannot judge, also when they could not be told at first, and again after a change', async () => {
+  const trigger = await addTrigger('payload.nothing == 1');
+  const told: Record<string, unknown>[] = [];
+  let away = true;
+  const ask = async (_operation: unknown, input: Record<string, unknown>) => {
+    if (away) throw new Error('the gateway is away');
+    told.push(input);
+  };
+  const later = new (class extends SystemClock {
+    aheadMs = 0;
+    override now() {
+      return new Date(super.now().getTime() + this.aheadMs);
+    }
+  })();
+  const notices = new ExpressionNotices(database, { ask } as unknown as Bus, later, 'https://vane.example');
+  await intake().take([delivery({ type: 'a' })]);
+  expect(await notices.due(1_000)).toContain(trigger);
+  await expect(notices.do(trigger)).rejects.toThrow('away');
+  away = false;
+  expect([await notices.do(trigger), told]).toEqual([false, []]);
+  later.aheadMs = 31_000;
+  expect(await notices.do(trigger)).toBe(true);
+  await intake().take([delivery({ type: 'a' })]);
+  expect(await notices.due(1_000)).not.toContain(trigger);
+  expect(told).toEqual([expect.objectContaining({ workspace: ids.workspace, kind: 'trigger.expression-failing', text: expect.stringContaining('No such key: nothing'), title: 'The filter of "n" cannot be evaluated' })]);
+  await database.pool.query('UPDATE trigger SET failing_since = NULL WHERE id = $1', [trigger]);
+  await intake().take([delivery({ type: 'a' })]);
+  expect(await notices.do(trigger)).toBe(true);
+  expect(new Set(told.map(({ dedupeKey }) => dedupeKey)).size).toBe(2);
 });
 
 it('evaluates nothing for a trigger that is paused', async () => {
