@@ -50,7 +50,7 @@ export class Workspace {
   }
 
   /** A trigger on the service for everything that can POST. */
-  async genericTrigger(runnableId: string, config: Record<string, never> | Record<string, string | number>, more: { secret?: string; paused?: boolean } = {}) {
+  async genericTrigger(runnableId: string, config: Record<string, never> | Record<string, string | number>, more: { secret?: string; paused?: boolean; filter?: string; mapping?: string } = {}) {
     return this.api.call(createTrigger, {
       workspace: this.id, name: 'hook', service: 'generic-webhook', type: 'webhook', config, runnableId, ...more,
     });

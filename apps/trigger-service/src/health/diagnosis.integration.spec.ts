@@ -107,6 +107,20 @@ describe('the diagnosis of a trigger', () => {
     expect([paused.firstBroken, paused.layer('filter').message]).toEqual(['filter', expect.stringContaining('paused')]);
   });
 
+  it('names a filter that says no to everything, and one that cannot be evaluated', async () => {
+    const because = (reason: string) => stage.sql(`UPDATE run SET status = 'skipped', reason = $2, reason_message = 'because of ' || $2 WHERE trigger_id = $1`, [trigger.id, reason]);
+    await stage.event(trigger, { status: 'skipped' });
+    await because('filtered');
+    const filtered = await diagnose();
+    expect([filtered.firstBroken, filtered.layer('filter').message]).toEqual(['filter', expect.stringContaining('said no to all of the last 1')]);
+    await because('mapping_failed');
+    const failed = await diagnose();
+    expect([failed.firstBroken, failed.layer('filter')]).toEqual(['filter', expect.objectContaining({ message: expect.stringContaining('because of mapping_failed'), fix: expect.stringContaining('mapping') })]);
+    await because('filtered');
+    await stage.event(trigger, { status: 'succeeded' });
+    expect((await diagnose()).layer('filter')).toMatchObject({ state: 'ok', message: 'Of the last 2 events 1 started a run.' });
+  });
+
   it('is for a trigger that is there, whose workspace can be found', async () => {
     await expect(stage.diagnose({ id: 'trg_nothing' })).rejects.toMatchObject({ code: 'not_found' });
     expect(await stage.bus.ask(contracts.locateTrigger, { trigger: trigger.id }, stage.call)).toMatchObject({ workspaceId: stage.workspace });

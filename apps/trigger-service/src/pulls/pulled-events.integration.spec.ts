@@ -42,3 +42,14 @@ it('an event that was fetched is shown without a delivery, and its run can be ru
   const runs = await stage.query('SELECT replay, status, correlation_id FROM run WHERE trigger_id = $1 ORDER BY replay', [trigger]);
   expect(runs).toEqual([{ replay: 0, status: 'queued', correlation_id: call.correlationId }, { replay: 1, status: 'queued', correlation_id: 'asked-again' }]);
 });
+
+it('an event that was fetched passes the filter of its trigger, or is kept with the reason', async () => {
+  await stage.query(`UPDATE trigger SET filter = 'payload.object == "b" && event.service == "acme"', mapping = '{"version": payload.version}' WHERE id = $1`, [trigger]);
+  for (const object of ['b', 'c']) stage.service.change(object, stage.clock.now());
+  await stage.intake.take([stage.message()]);
+  await stage.tick();
+  const runs = await stage.query('SELECT e.dedupe_key, r.status, r.reason, r.input FROM run r JOIN event e ON e.id = r.event_id WHERE r.trigger_id = $1 ORDER BY e.dedupe_key', [trigger]);
+  expect(runs.slice(1)).toEqual([
+    { dedupe_key: 'b@1', status: 'queued', reason: null, input: { version: 1 } }, { dedupe_key: 'c@1', status: 'skipped', reason: 'filtered', input: null },
+  ]);
+});
