@@ -2,14 +2,19 @@ import type { ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 
 /** Steps that one evaluation may take. A step is one node of the expression; what reads or makes large values costs more. */
-export const MAX_STEPS = 200_000;
+export const MAX_STEPS = 100_000;
 /** UTF-16 units of a text that an expression makes, or takes apart. */
 export const MAX_TEXT = 262_144;
 /** UTF-16 units of a text that cost one step to read. */
 const TEXT_PER_STEP = 16;
-/** What a regular expression does per character is its program's size; two of that are about one step. */
-const PROGRAM_PER_STEP = 2;
-const MAX_PATTERNS = 100;
+/** Of all counted repetitions of a regular expression. */
+const MAX_REPEATS = 1_000;
+const MAX_NEEDLE = 1_000;
+const SEARCH_PER_STEP = 256;
+/** UTF-16 units of a text that is read as a number, a time or a duration, or names a time zone. */
+const MAX_CONVERTED = 100;
+/** What a time zone takes to be looked up. */
+const ZONE_STEPS = 500;
 
 /** Thrown when an evaluation takes more than it may. */
 export class LimitExceeded extends Error {}
@@ -23,6 +28,10 @@ const METHODS = new Set([
 ]);
 /** Methods whose result may be as large as what they are called on: that must not be larger than a text may be. */
 const COPYING = new Set(['lowerAscii', 'upperAscii', 'trim', 'substring', 'split', 'matches']);
+/** Functions that read a text as something else, some of them in more than linear time. */
+const CONVERTING = new Set(['int', 'uint', 'double', 'bool', 'timestamp', 'duration']);
+/** What looks for one text in another. */
+const SEARCHING = new Set(['contains', 'indexOf', 'lastIndexOf', 'split', 'in']);
 /** Operators that read their operands to the end. */
 const READING = new Set(['==', '!=', 'in', '+', '<', '<=', '>', '>=']);
 
@@ -49,7 +58,6 @@ export class Refused extends Error {
  */
 export class Budget {
   private left = 0;
-  private readonly patterns = new Map<string, RE2JS>();
 
   /** @throws Refused for what may not be used */
   constructor(ast: ASTNode) {
@@ -83,19 +91,29 @@ export class Budget {
       if (makes) this.made(value);
       return value;
     };
-    if (READING.has(node.op) || makes) for (const child of operandsOf(node)) this.weighed(child, node);
+    if (READING.has(node.op) || makes) this.weighOperands(node);
   }
 
-  /** Its value is paid for as whoever reads it to the end has to read it. */
-  private weighed(node: Node, by: Node): void {
-    const inner = node.evaluate;
-    const copied = by.op === 'rcall' && COPYING.has(nameOf(by)) && receiverOf(by) === node;
-    node.evaluate = (evaluator, self, context) => {
-      const value = inner(evaluator, self, context);
-      if (copied && typeof value === 'string' && value.length > MAX_TEXT) throw new LimitExceeded(`A text of ${value.length} characters is too long for ${nameOf(by)}.`);
-      this.weigh(value);
-      return value;
-    };
+  /** Values are paid for as what reads them to the end has to read them, and before it does. */
+  private weighOperands(node: Node): void {
+    const searching = SEARCHING.has(labelOf(node));
+    // In whichever order the library asks for them.
+    const both = new Map<number, unknown>();
+    const limits = operandsOf(node).map((_, index) => limitOf(node, index));
+    operandsOf(node).forEach((operand, index) => {
+      const inner = operand.evaluate;
+      operand.evaluate = (evaluator, self, context) => {
+        const value = inner(evaluator, self, context);
+        if (typeof value === 'string' && value.length > limits[index]!) throw new LimitExceeded(`A text of ${value.length} characters is too long for ${labelOf(node)}.`);
+        this.weigh(value);
+        if (searching && index < 2 && both.set(index, value).size === 2) {
+          this.search(both.get(0), both.get(1));
+          both.clear();
+        }
+        if (index === 1 && takesZone(node)) this.spend(ZONE_STEPS);
+        return value;
+      };
+    });
   }
 
   private weigh(value: unknown): void {
@@ -121,26 +139,27 @@ export class Budget {
     const name = nameOf(node);
     const known = node.op === 'call' ? FUNCTIONS : METHODS;
     if (!known.has(name)) throw new Refused(`${name} cannot be used here.`, node.start);
-    const pattern = name === 'matches' ? operandsOf(node)[1] : undefined;
-    if (pattern?.op === 'value' && typeof pattern.args === 'string') this.compiled(pattern.args, pattern.start);
   }
 
   private evaluatorOf(node: Node): Evaluate {
     const { alternate, macro } = node.meta;
     if (alternate) return (evaluator, _node, context) => alternate.evaluate(evaluator, alternate, context);
     if (macro) return (evaluator, _node, context) => macro.evaluate(evaluator, macro, context);
-    if (node.op === 'rcall' && nameOf(node) === 'matches') return (...given) => this.matches(node, ...given);
+    if (node.op === 'rcall' && nameOf(node) === 'matches') {
+      const pattern = patternOf(operandsOf(node)[1], node.start);
+      return (...given) => this.matches(node, pattern, ...given);
+    }
     if (node.op === 'rcall' && nameOf(node) === 'join') return (...given) => this.join(node, ...given);
     return node.meta.evaluate;
   }
 
   /** Instead of the library's, which uses JavaScript's regular expressions and so can take for ever. */
-  private matches(node: Node, evaluator: Evaluator, _node: unknown, context: unknown): boolean {
-    const [text, pattern] = operandsOf(node).map((operand) => evaluator.run(operand, context));
-    if (typeof text !== 'string' || typeof pattern !== 'string') throw new Error('matches works on a text, with a text that is the pattern.');
-    const compiled = this.compiled(pattern, node.start);
-    this.spend(Math.ceil((text.length * compiled.programSize()) / PROGRAM_PER_STEP));
-    return compiled.matcher(text).find();
+  private matches(node: Node, pattern: RE2JS, evaluator: Evaluator, _node: unknown, context: unknown): boolean {
+    const text = evaluator.run(receiverOf(node), context);
+    if (typeof text !== 'string') throw new Error('matches works on a text.');
+    // What it does for a character is at most the size of its program.
+    this.spend(text.length * pattern.programSize());
+    return pattern.matcher(text).find();
   }
 
   /** Instead of the library's, which makes the text before anybody can say that it is too long. */
@@ -152,23 +171,23 @@ export class Budget {
     return list.join(separator);
   }
 
-  private compiled(pattern: string, start: number): RE2JS {
-    const known = this.patterns.get(pattern);
-    if (known) return known;
-    this.spendOnPattern(pattern);
-    try {
-      const made = RE2JS.compile(pattern);
-      if (this.patterns.size < MAX_PATTERNS) this.patterns.set(pattern, made);
-      return made;
-    } catch (error) {
-      throw new Refused(`The regular expression cannot be used: ${error instanceof Error ? error.message : String(error)}.`, start);
-    }
+  /** What is searched for is short, because a search may look at all of it at each place of a text. */
+  private search(a: unknown, b: unknown): void {
+    if (typeof a !== 'string' || typeof b !== 'string') return;
+    if (Math.min(a.length, b.length) > MAX_NEEDLE) throw new LimitExceeded(`A text that is searched for may have at most ${MAX_NEEDLE} characters.`);
+    this.spend(Math.floor((a.length * b.length) / SEARCH_PER_STEP));
   }
+}
 
-  /** One that is put together from the event is compiled at every use. */
-  private spendOnPattern(pattern: string): void {
-    if (pattern.length > 1_000) throw new LimitExceeded('A regular expression may have at most 1,000 characters.');
-    if (this.left > 0) this.spend(1_000);
+/** Only of a pattern that stands in the expression: compiling is what costs most, and is done once. @throws Refused */
+function patternOf(node: Node | undefined, start: number): RE2JS {
+  if (node?.op !== 'value' || typeof node.args !== 'string') throw new Refused('matches takes one pattern, which has to be written as a text.', start);
+  const repeats = [...node.args.matchAll(/\{(\d+)(?:,(\d*))?\}/g)].reduce((sum, [, least, most]) => sum + Math.max(Number(least), Number(most || 0)), 0);
+  if (repeats > MAX_REPEATS) throw new Refused(`The regular expression repeats its parts more than ${MAX_REPEATS} times.`, node.start);
+  try {
+    return RE2JS.compile(node.args);
+  } catch (error) {
+    throw new Refused(`The regular expression cannot be used: ${error instanceof Error ? error.message : String(error)}.`, node.start);
   }
 }
 
@@ -176,6 +195,18 @@ const exceeded = () => new LimitExceeded(`The expression takes more than ${MAX_S
 
 const nameOf = (node: Node): string => (node.args as [string])[0];
 const receiverOf = (node: Node): Node => (node.args as [string, Node])[1];
+
+/** What an operator is, or a call calls. */
+const labelOf = (node: Node): string => (node.op === 'call' || node.op === 'rcall' ? nameOf(node) : node.op);
+
+/** Calls such as `time.getHours(zone)`. */
+const takesZone = (node: Node): boolean => node.op === 'rcall' && nameOf(node).startsWith('get');
+
+/** UTF-16 units that an operand may have, as a text. */
+function limitOf(node: Node, index: number): number {
+  if ((node.op === 'call' && CONVERTING.has(nameOf(node))) || (index === 1 && takesZone(node))) return MAX_CONVERTED;
+  return node.op === 'rcall' && index === 0 && COPYING.has(nameOf(node)) ? MAX_TEXT : Infinity;
+}
 
 /** What an operator or a call works on, its receiver first. */
 function operandsOf(node: Node): Node[] {

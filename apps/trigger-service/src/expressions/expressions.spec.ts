@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { MAX_STEPS } from './budget.js';
-import { Expression, mapped, passes, readable, readFilter, type Subject } from './language.js';
+import { Expression, ExpressionError, mapped, passes, readable, readFilter, type Subject } from './language.js';
 import { requireReadable, TriggerExpressions, type Judged } from './trigger-expressions.js';
 
 const event = { id: 'evt_1', type: 'push', service: 'acme', occurredAt: null, receivedAt: '2026-03-02T10:00:00.000Z' };
@@ -66,14 +66,19 @@ describe('a hostile expression', () => {
     ['loops whose errors would be swallowed', 'payload.items.exists(a, payload.items.exists(b, a.n + b.n < 0) || payload.nothing) || true', { items }, 'steps'],
     ['texts that double', doubling, {}, 'characters'],
     ['bound names that double', `${Array.from({ length: 20 }, (_, n) => `cel.bind(a${n + 1}, a${n} + a${n}, `).join('').replace('a0 + a0', 'payload.s + payload.s')}true${')'.repeat(20)}`, { s: long }, 'cannot be used'],
-    ['lists that are joined', 'payload.items.map(x, payload.s).join() == ""', { items, s: 'x'.repeat(1_000) }, 'characters'],
+    ['lists that are joined', 'payload.items.map(x, payload.s).join() == ""', { items, s: 'x'.repeat(600) }, 'characters'],
     ['long texts that are joined', 'payload.items.map(x, payload.s).join() == ""', { items, s: long }, 'steps'],
     ['a text that is taken apart', 'payload.s.split("").size() > 1', { s: long }, 'too long for split'],
     ['comparisons of all with all', 'payload.items.exists(a, payload.items == [a])', { items }, 'steps'],
     ['a regular expression over a long text', 'payload.s.matches("(a+)+$")', { s: long }, 'too long for matches'],
     ['a large regular expression', 'payload.s.matches("(.*)a{1,900}(.*)b")', { s: 'a'.repeat(10_000) }, 'steps'],
-    ['regular expressions made of the event', 'payload.items.all(x, "a".matches(payload.p + x.name) || true)', { items, p: 'a{1,500}' }, 'steps'],
-    ['a regular expression too large to compile', '"a".matches(payload.p)', { p: '(a{1,1000}){1,1000}' }, 'regular expression'],
+    ['a regular expression made of the event', '"a".matches(payload.p)', { p: 'a' }, 'written as a text'],
+    ['a regular expression too large to compile', '"a".matches("(a{1,1000}){1,1000}")', {}, 'repeats its parts'],
+    ['long texts searched for in longer ones', 'payload.s.contains("b" + payload.s.substring(0, 200000))', { s: 'a'.repeat(250_000) }, 'searched for'],
+    ['long texts looked up in longer ones', 'dyn(payload.s) in payload.s + payload.s', { s: 'a'.repeat(50_000) }, 'searched for'],
+    ['many searches from behind', 'payload.items.all(x, payload.s.lastIndexOf(payload.t) < 0)', { items, s: 'a'.repeat(200_000), t: `b${'a'.repeat(900)}` }, 'steps'],
+    ['a duration of many digits', 'duration(payload.s) == duration("1s")', { s: '1'.repeat(200_000) }, 'too long for duration'],
+    ['time zones looked up in loops', 'payload.items.all(x, timestamp(event.receivedAt).getHours("Europe/Berlin") > 0)', { items }, 'steps'],
   ])('is stopped by what it costs: %s', (_, filter, payload, message) => {
     expect(() => passesFor(filter, payload)).toThrow(message);
   });
@@ -84,6 +89,14 @@ describe('a hostile expression', () => {
 
   it.each(['payload.constructor', 'payload.__proto__', 'payload["__proto__"]', 'payload.toString', 'payload.s.constructor', 'payload.l.constructor', 'event.constructor', 'payload.l.__proto__'])(
     'reaches nothing that is not in the event: %s', (mapping) => expect(() => mapOf(mapping, { s: 'x', l: [1] })).toThrow(/No such key|Cannot index|no such overload|nsupported/i),
+  );
+
+  it.each(['payload.m[payload.s]', 'bool(payload.s)', 'duration(payload.s)', 'timestamp(payload.s)', 'int(payload.s)', 'payload.s[payload.s]', 'payload.s.getHours(payload.s)', 'timestamp(event.receivedAt).getHours(payload.s)'])(
+    'has no value of the event in what is said of it: %s', (mapping) => {
+      const failing = () => mapOf(mapping, { s: 'hunter2', m: {} });
+      expect(failing).toThrow(ExpressionError);
+      expect(failing).not.toThrow('unter2');
+    },
   );
 
   it('can neither change the event nor keep anything for the next', () => {

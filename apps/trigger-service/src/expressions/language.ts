@@ -114,11 +114,20 @@ function asMaps(value: unknown): unknown {
 function problemOf(error: unknown, text: string): Problem {
   if (error instanceof ExpressionError) return error.problem;
   if (error instanceof Refused) return { message: error.message, ...placeOf(text, error.start) };
-  if (error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError) {
-    return { message: sentence(error.summary), ...placeOf(text, error.range?.start) };
-  }
-  const message = error instanceof LimitExceeded || error instanceof Error ? error.message : String(error);
-  return { message: sentence(message), line: null, column: null };
+  if (error instanceof EvaluationError) return { message: sentence(withoutValues(error, text)), ...placeOf(text, error.range?.start) };
+  if (error instanceof ParseError || error instanceof CelTypeError) return { message: sentence(error.summary), ...placeOf(text, error.range?.start) };
+  const message = error instanceof Error ? error.message : String(error);
+  return { message: sentence(error instanceof LimitExceeded ? message : message.split(':')[0]!), line: null, column: null };
+}
+
+/** Codes whose messages name types and places alone. */
+const NAMES_TYPES = /overload|type|index_out_of|unknown_variable/;
+
+/** What the library says ends up in notifications: a value of the event must not. A member is named if the expression names it. */
+function withoutValues({ code, summary }: EvaluationError, text: string): string {
+  const [said, ...rest] = summary.split(':');
+  if (rest.length === 0 || NAMES_TYPES.test(code)) return summary;
+  return code === 'no_such_key' && text.includes(rest.join(':').trim()) ? summary : said!;
 }
 
 /** Both from 1. */
@@ -128,7 +137,7 @@ function placeOf(text: string, start: number | undefined): Pick<Problem, 'line' 
   return { line: before.length, column: before.at(-1)!.length + 1 };
 }
 
-/** Cut, because it may quote a value of the event. */
+/** A long one quotes much of the expression. */
 const sentence = (message: string): string => {
   const short = message.length > 300 ? `${message.slice(0, 300)}...` : message;
   return /[.!?]$/.test(short) ? short : `${short}.`;
