@@ -14,7 +14,7 @@ COPY . .
 RUN PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1 node node_modules/prisma/build/index.js generate --schema prisma/schema.prisma
 RUN NX_DAEMON=false NX_NO_CLOUD=true node node_modules/nx/dist/bin/nx.js run-many -t build bundle
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
- && rm -rf libs/*/src libs/adapters/kit/src libs/testing
+ && rm -rf apps/*/src libs/*/src libs/adapters/kit/src libs/testing
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production
@@ -23,6 +23,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/prisma ./prisma
 COPY --from=build /app/libs ./libs
+COPY --from=build /app/apps ./apps
 COPY --from=build /app/dist ./dist
 USER node
 ENTRYPOINT ["node", "--enable-source-maps"]
