@@ -20,6 +20,7 @@ const violations: { what: string; file: string; code: string; rule: string; says
   { what: 'a service that imports dynamically', file: 'libs/adapters/src/github/config.ts', code: "export const late = () => import('node:net');", rule: 'no-restricted-syntax', says: /statically/ },
   { what: 'an app that imports another app', file: 'apps/sync-worker/src/main.ts', code: "export * from '@vane/api-gateway';", rule: IMPORTS, says: /Nothing imports an app/ },
   { what: 'an app that imports a file of another app', file: 'apps/sync-worker/src/main.ts', code: "export * from '../../api-gateway/src/config.js';", rule: BOUNDARIES, says: /relative/ },
+  { what: 'the console that imports the runtime', file: 'apps/console/src/clock.ts', code: "export { Clock } from '@vane/runtime';", rule: BOUNDARIES, says: /type:console/ },
   { what: 'an app that imports test helpers', file: 'apps/sync-worker/src/main.ts', code: "export * from '@vane/testing';", rule: BOUNDARIES, says: /type:app/ },
   { what: 'an app that uses NATS itself', file: 'apps/sync-worker/src/main.ts', code: "export { connect } from '@nats-io/transport-node';", rule: IMPORTS, says: /@vane\/runtime/ },
   { what: 'an app that uses BullMQ itself', file: 'apps/sync-worker/src/main.ts', code: "export { Queue } from 'bullmq';", rule: IMPORTS, says: /@vane\/runtime/ },

@@ -9,10 +9,13 @@ const PHONE = { width: 390, height: 844 };
 /** Kept after a run, for people to look at; no part of the checkout. */
 const PICTURES = join(import.meta.dirname, '../../test-results/console');
 
+/** What runs in the page is text: it is of another world than this file. */
+const TELL_VIOLATIONS =
+  "document.addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} refuses ${event.blockedURI}`))";
+
 /** Chromium without a sandbox, because CI runs as root. Its path comes from whoever started the tier. */
 export function useBrowser(): { open: () => Promise<Tab> } {
   let browser: Browser;
-  const tabs: Tab[] = [];
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: process.env.VANE_CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
   });
@@ -22,9 +25,7 @@ export function useBrowser(): { open: () => Promise<Tab> } {
   return {
     open: async () => {
       const context = await browser.newContext({ viewport: WIDE, colorScheme: 'light', reducedMotion: 'reduce', permissions: ['clipboard-write', 'clipboard-read'] });
-      const tab = await Tab.in(context);
-      tabs.push(tab);
-      return tab;
+      return Tab.in(context);
     },
   };
 }
@@ -46,10 +47,14 @@ export class Tab {
       if (message.type() === 'error' && !isExpected(message.text(), message.location().url)) tab.troubles.push(`${message.text()} ${message.location().url}`);
     });
     page.on('pageerror', (error) => tab.troubles.push(String(error)));
-    await page.addInitScript(() => {
-      document.addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} refuses ${event.blockedURI}`));
-    });
+    await page.addInitScript({ content: TELL_VIOLATIONS });
     return tab;
+  }
+
+  /** Somebody who has signed in. */
+  async as({ cookie }: { cookie: string }, url: string): Promise<void> {
+    const [name = '', value = ''] = cookie.split('=');
+    await this.page.context().addCookies([{ name, value, url, httpOnly: true, sameSite: 'Lax' }]);
   }
 
   /** Goes to a page and waits until it has its heading and shows no spinner. */
@@ -60,7 +65,7 @@ export class Tab {
 
   async settled(): Promise<void> {
     await this.page.locator('h1').first().waitFor();
-    await this.page.waitForFunction(() => document.querySelector('.spin') === null);
+    await this.page.locator('.spin').first().waitFor({ state: 'detached' });
   }
 
   /** What axe finds that is serious, in light and dark, wide and on a phone; with a picture of each. */
@@ -71,7 +76,7 @@ export class Tab {
       await this.page.setViewportSize(viewport);
       for (const colorScheme of ['light', 'dark'] as const) {
         await this.page.emulateMedia({ colorScheme });
-        await this.page.screenshot({ path: join(PICTURES, `${name}-${size}-${colorScheme}.png`), fullPage: true });
+        await this.page.screenshot({ path: join(PICTURES, `${name}-${size}-${colorScheme}.jpg`), type: 'jpeg', quality: 80, fullPage: true });
         // Contrast is a matter of the scheme, structure of the width: two of the four tell both.
         if ((size === 'wide') === (colorScheme === 'light')) found.push(...(await this.serious()).map((one) => `${name}, ${size}, ${colorScheme}: ${one}`));
       }
@@ -84,8 +89,8 @@ export class Tab {
 
   private async serious(): Promise<string[]> {
     // Evaluated by the debugger: the page's own policy admits no foreign script.
-    await this.page.evaluate(axe.source);
-    const { violations } = await this.page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run(document, { resultTypes: ['violations'] }));
+    if (!(await this.page.evaluate<boolean>("typeof axe === 'object'"))) await this.page.evaluate(axe.source);
+    const { violations } = await this.page.evaluate<axe.AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target.join(' ')} (${failureSummary ?? ''})`).join('; ')}`);
@@ -93,7 +98,7 @@ export class Tab {
 
   /** A page that scrolls sideways is no page for a phone. */
   private async overflow(): Promise<string[]> {
-    const [inner, outer] = await this.page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-    return inner! > outer! ? [`it is ${inner! - outer!} pixels wider than the screen`] : [];
+    const beyond = await this.page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    return beyond > 0 ? [`it is ${beyond} pixels wider than the screen`] : [];
   }
 }

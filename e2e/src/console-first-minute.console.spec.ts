@@ -30,8 +30,7 @@ test('an empty system leads from the first user to the run of a first event', as
   const cookies = await page.context().cookies();
   for (const { name, value } of cookies) keepSecret(`cookie ${name}`, value);
   expect(cookies.every(({ httpOnly }) => httpOnly)).toBe(true);
-  expect(await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]))).toBe('[{},{}]');
-  expect(await tab.inspect('start')).toEqual([]);
+  expect(await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }])')).toBe('[{},{}]');
   await page.getByRole('button', { name: 'Webhook' }).click();
   await page.getByRole('link', { name: 'Create trigger' }).click();
 
@@ -41,7 +40,6 @@ test('an empty system leads from the first user to the run of a first event', as
   await page.getByRole('button', { name: 'New trigger' }).click();
   await page.getByRole('heading', { name: 'The trigger is created' }).waitFor();
   const [url, secret] = await page.locator('.copy-line code').allTextContents();
-  keepSecret('the URL of a trigger', url!);
   keepSecret('the secret of a trigger', secret!);
   expect(await tab.inspect('trigger-created')).toEqual([]);
 

@@ -168,6 +168,28 @@ export const replayRun = defineOperation({
   output: runView,
 });
 
+export const summariseActivity = defineOperation({
+  name: 'activity.summary',
+  owner: 'trigger-service',
+  summary: 'Count what was received and run in the last 24 hours, by the hour',
+  access: 'operator',
+  http: { method: 'GET', path: '/workspaces/{workspace}/activity' },
+  input: z.object({ workspace: ref }),
+  output: z
+    .object({
+      from: instant,
+      deliveries: z.number().int(),
+      refused: z.number().int().describe('Of the deliveries'),
+      runs: z.number().int(),
+      failed: z.number().int().describe('Of the runs: failed, dead or interrupted'),
+      waiting: z.number().int().describe('Of the runs: held, queued or running'),
+      oldestWaitingAt: instant.nullable().describe('When the first of those that wait was created'),
+      hours: z.array(z.object({ at: instant, runs: z.number().int(), failed: z.number().int() })).describe('Hours with runs, oldest first'),
+    })
+    .meta({ id: 'ActivitySummary' }),
+});
+export type ActivitySummary = z.infer<typeof summariseActivity.output>;
+
 /** Finds queued runs that no queue knows and running ones whose lease has ended. */
 export const reconcileRuns = defineOperation({
   name: 'runs.reconcile',

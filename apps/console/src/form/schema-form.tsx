@@ -21,6 +21,9 @@ type FormProps = {
   picker?: (name: string, label: string) => ReactNode;
 };
 
+/** So many optional fields are shown at once; more of them wait behind a line to open. */
+const FEW = 3;
+
 /** A form for whatever a schema describes. The server's answer is the check of it; the form only asks for the right kinds. */
 export function SchemaForm({ schema, values, onChange, errors = [], picker }: FormProps) {
   const names = Object.keys(schema.properties ?? {});
@@ -28,19 +31,25 @@ export function SchemaForm({ schema, values, onChange, errors = [], picker }: Fo
     const { [name]: _before, ...rest } = values;
     onChange(value === undefined || value === '' ? rest : { ...rest, [name]: value });
   };
+  const isNeeded = (name: string): boolean => schema.required?.includes(name) === true;
+  const field = (name: string): ReactNode => {
+    const property = schema.properties![name]!;
+    const label = property.title ?? name;
+    const error = errors.find(({ path }) => path === name || path.startsWith(`${name}.`))?.message;
+    return (
+      <div key={name} className="stack-s">
+        <Property property={property} label={label} value={values[name]} error={error} optional={!isNeeded(name)} onChange={set(name)} />
+        {picker?.(name, label)}
+      </div>
+    );
+  };
+  const optional = names.filter((name) => !isNeeded(name));
+  if (optional.length <= FEW) return <div className="form">{names.map(field)}</div>;
+  const isOpen = optional.some((name) => values[name] !== undefined || errors.some(({ path }) => path.startsWith(name)));
   return (
     <div className="form">
-      {names.map((name) => {
-        const property = schema.properties![name]!;
-        const label = property.title ?? name;
-        const error = errors.find(({ path }) => path === name || path.startsWith(`${name}.`))?.message;
-        return (
-          <div key={name} className="stack-s">
-            <Property property={property} label={label} value={values[name]} error={error} optional={!schema.required?.includes(name)} onChange={set(name)} />
-            {picker?.(name, label)}
-          </div>
-        );
-      })}
+      {names.filter(isNeeded).map(field)}
+      <details className="details" open={isOpen || undefined}><summary>{t.form.more}</summary><div className="form-row">{optional.map(field)}</div></details>
     </div>
   );
 }

@@ -50,6 +50,10 @@ export function NewIntegrationPage() {
   const create = useAction('createIntegration', (made) => navigate(`/integrations/${made.id}`));
   const set = (key: keyof typeof form) => (value: string) => setForm((before) => ({ ...before, [key]: value }));
   if (!service) return <Loading />;
+  const ownHosts = service.hosts.filter(({ url }) => url !== null);
+  const hostInput = (host: (typeof ownHosts)[number]) => (
+    <TextInput key={host.name} label={t.integrations.host(host.name)} hint={t.integrations.hostHint(host.url)} type="url" optional={host.url !== null} value={hosts[host.name] ?? ''} onChange={(url) => setHosts({ ...hosts, [host.name]: url })} />
+  );
   const name = form.name || service.label;
   return (
     <Page title={<span className="row"><ServiceIcon service={service} />{t.integrations.for(service.label)}</span>} crumbs={[{ label: t.nav.integrations, to: '/integrations' }, { label: service.label }]}>
@@ -65,9 +69,10 @@ export function NewIntegrationPage() {
         </Card>
         <Card title={t.integrations.here}>
           <TextInput label={t.integrations.name} value={name} onChange={set('name')} />
-          {service.hosts.map((host) => <TextInput key={host.name} label={t.integrations.host(host.name)} hint={t.integrations.hostHint(host.url)} type="url" optional={host.url !== null} value={hosts[host.name] ?? ''} onChange={(url) => setHosts({ ...hosts, [host.name]: url })} />)}
+          {service.hosts.filter(({ url }) => url === null).map(hostInput)}
           <TextInput label={t.integrations.client} required value={form.clientId} onChange={set('clientId')} />
           <TextInput label={t.integrations.secret} type="password" required value={form.clientSecret} onChange={set('clientSecret')} />
+          {ownHosts.length > 0 ? <details className="details"><summary>{t.integrations.ownHosts}</summary><div className="form">{ownHosts.map(hostInput)}</div></details> : null}
           <Problem error={create.error} />
           <div className="actions">
             <Button kind="primary" pending={create.isPending} onPress={() => create.mutate({ service: id, name, clientId: form.clientId, clientSecret: form.clientSecret, hosts: given })}>{t.integrations.save}</Button>

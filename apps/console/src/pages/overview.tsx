@@ -1,4 +1,5 @@
 import { Link } from 'wouter';
+import type { OutputOf } from '../api/client.js';
 import { useApi } from '../api/hooks.js';
 import { useServices, useTriggerNames } from '../api/lookups.js';
 import { useMay } from '../api/session.js';
@@ -26,8 +27,47 @@ export function OverviewPage() {
   );
 }
 
+/** Numbers of the last 24 hours, each leading to what it counts. */
 function Tiles({ on }: { on: number }) {
-  return <div className="tiles"><Link href="/triggers" className="card tile"><span className="small muted">{t.overview.on}</span><b>{on}</b></Link></div>;
+  const { data } = useApi('summariseActivity', {}, { live: 15_000 });
+  const tiles: [label: string, value: number | undefined, to: string, tone: string][] = [
+    [t.overview.on, on, '/triggers', ''],
+    [t.overview.events, data?.deliveries, '/deliveries', ''],
+    [t.overview.refused, data?.refused, '/deliveries?status=refused', data?.refused ? ' tile-warn' : ''],
+    [t.overview.runs, data?.runs, '/runs', ''],
+    [t.overview.failed, data?.failed, '/runs?status=dead', data?.failed ? ' tile-bad' : ''],
+    [t.overview.waiting, data?.waiting, '/runs?status=queued', ''],
+  ];
+  return (
+    <>
+      <div className="tiles">{tiles.map(([label, value, to, tone]) => <Link key={label} href={to} className={`card tile${tone}`}><span className="small muted">{label}</span><b>{value ?? '–'}</b></Link>)}</div>
+      {data && data.runs > 0 ? <Chart summary={data} /> : null}
+    </>
+  );
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Runs hour by hour; the part that failed stands at the bottom. */
+function Chart({ summary }: { summary: OutputOf<'summariseActivity'> }) {
+  const first = Math.ceil(Date.parse(summary.from) / HOUR_MS) * HOUR_MS;
+  const byHour = new Map(summary.hours.map((hour) => [Date.parse(hour.at), hour]));
+  const hours = Array.from({ length: 24 }, (_, index) => byHour.get(first + index * HOUR_MS) ?? { runs: 0, failed: 0 });
+  const most = Math.max(...hours.map(({ runs }) => runs), 1);
+  const height = (count: number): number => (count / most) * 70;
+  return (
+    <Card title={t.overview.chart} actions={summary.oldestWaitingAt ? <span className="small muted">{t.overview.lag}: <When at={summary.oldestWaitingAt} /></span> : null}>
+      <svg className="chart" viewBox="0 0 480 74" preserveAspectRatio="none" role="img" aria-label={t.overview.chartLabel(summary.runs, summary.failed)}>
+        <line x1="0" x2="480" y1="73" y2="73" className="chart-base" />
+        {hours.map(({ runs, failed }, index) => (
+          <g key={index}>
+            <rect x={index * 20 + 3} width="14" y={73 - height(runs)} height={height(runs - failed)} rx="2" className="chart-ok" />
+            <rect x={index * 20 + 3} width="14" y={73 - height(failed)} height={height(failed)} rx="2" className="chart-bad" />
+          </g>
+        ))}
+      </svg>
+    </Card>
+  );
 }
 
 /** What does not work, with where to mend it. Editors see connections, too. */

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef, type CSSProperties, type ReactNode } from 'react';
+import { useEffect, useRef, useSyncExternalStore, type CSSProperties, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { ApiError } from '../api/client.js';
 import { t } from '../messages.js';
@@ -33,17 +33,26 @@ export function Table<Item>({ label, list, columns, keyOf, empty }: { label: str
 
 const ROW = { wide: 52, phone: 72 };
 
+const PHONE = window.matchMedia('(max-width: 820px)');
+const whenPhone = (changed: () => void): (() => void) => {
+  PHONE.addEventListener('change', changed);
+  return () => PHONE.removeEventListener('change', changed);
+};
+const usePhone = (): boolean => useSyncExternalStore(whenPhone, () => PHONE.matches);
+
 /** A list of any length: only the lines in sight are in the page, and the next ones are asked for when they come near. */
 export function LongList<Item>({ label, list, columns, widths, keyOf, to, empty }: {
   label: string; list: Listed<Item>; columns: Column<Item>[]; widths: string; keyOf: (item: Item) => string; to: (item: Item) => string; empty: ReactNode;
 }) {
+  const phone = usePhone();
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
     count: list.items.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => (window.matchMedia('(max-width: 820px)').matches ? ROW.phone : ROW.wide),
+    estimateSize: () => (phone ? ROW.phone : ROW.wide),
     overscan: 12,
   });
+  useEffect(() => rows.measure(), [rows, phone]);
   const shown = rows.getVirtualItems();
   const last = shown.at(-1)?.index ?? 0;
   useEffect(() => {

@@ -90,7 +90,7 @@ function WorkspaceMenu({ workspace }: { workspace: string }) {
   const name = items.find(({ id }) => id === workspace)?.name ?? t.nav.workspace;
   return (
     <MenuTrigger>
-      <AriaButton className="button" aria-label={t.nav.workspaceNamed(name)}>{name}</AriaButton>
+      <AriaButton className="button" aria-label={t.nav.workspaceNamed(name)}>{name}<span aria-hidden="true">▾</span></AriaButton>
       <Popover className="popover">
         <Menu className="menu" onAction={(id) => window.location.assign(id === 'new' ? '/?new' : `/w/${String(id)}`)}>
           {items.map(({ id, name: label }) => <MenuItem key={id} id={id} className="menu-item">{label}</MenuItem>)}
@@ -104,7 +104,7 @@ function WorkspaceMenu({ workspace }: { workspace: string }) {
 function ThemeChoice() {
   const [theme, setTheme] = useState<Theme>(storedTheme);
   return (
-    <label className="row small muted">
+    <label className="theme">
       <Icon name="theme" />
       <span className="visually-hidden">{t.nav.theme}</span>
       <select className="input" value={theme} onChange={(event) => { const next = event.target.value as Theme; chooseTheme(next); setTheme(next); }}>

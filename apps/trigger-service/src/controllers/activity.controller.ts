@@ -4,6 +4,7 @@ import { VaneError, type CallContext, type InputOf } from '@vane/contracts';
 import { Database, ensurePartitions, pageOf, runView } from '@vane/db';
 import type { Json } from '@vane/kit';
 import { Clock, Handles } from '@vane/runtime';
+import { summaryOf } from '../activity-summary.js';
 import { viewDelivery, viewEvent } from '../activity-views.js';
 import { InboxRelay } from '../intake/inbox.js';
 import { Replays } from '../replays.js';
@@ -55,6 +56,11 @@ export class ActivityController {
     if (!row) throw new VaneError('not_found', `There is no event ${input.event} in this workspace.`);
     const runs = await scoped.run.findMany({ where: { eventId: row.id }, orderBy: { id: 'asc' }, take: 200, omit: { input: true } });
     return { ...viewEvent(row), payload: row.payload as Json, runs: runs.map(runView) };
+  }
+
+  @Handles(contracts.summariseActivity)
+  summary({ workspace }: InputOf<typeof contracts.summariseActivity>) {
+    return summaryOf(this.database, workspace, this.clock.now());
   }
 
   @Handles(contracts.replayRun)
