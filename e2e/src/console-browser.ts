@@ -76,7 +76,7 @@ export class Tab {
       await this.page.setViewportSize(viewport);
       for (const colorScheme of ['light', 'dark'] as const) {
         await this.page.emulateMedia({ colorScheme });
-        await this.page.screenshot({ path: join(PICTURES, `${name}-${size}-${colorScheme}.jpg`), type: 'jpeg', quality: 80, fullPage: true });
+        await this.page.screenshot({ path: join(PICTURES, `${name}-${size}-${colorScheme}.png`), fullPage: true });
         // Contrast is a matter of the scheme, structure of the width: two of the four tell both.
         if ((size === 'wide') === (colorScheme === 'light')) found.push(...(await this.serious()).map((one) => `${name}, ${size}, ${colorScheme}: ${one}`));
       }
