@@ -74,6 +74,8 @@ export class Tab {
     const found: string[] = [];
     for (const [size, viewport] of [['wide', WIDE], ['phone', PHONE]] as const) {
       await this.page.setViewportSize(viewport);
+      // What measures itself, such as the editor, does so in the next frame.
+      await this.page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
       for (const colorScheme of ['light', 'dark'] as const) {
         await this.page.emulateMedia({ colorScheme });
         await this.page.screenshot({ path: join(PICTURES, `${name}-${size}-${colorScheme}.png`), fullPage: true });
