@@ -75,11 +75,11 @@ export type AppOptions = {
  */
 export async function startApp(options: AppOptions): Promise<NestFastifyApplication> {
   const { name, settings } = options;
-  let front: Front | undefined;
+  const front: { answers?: Front | undefined } = {};
   const adapter = new FastifyAdapter({
     bodyLimit: options.bodyLimit ?? 1_048_576, forceCloseConnections: 'idle', trustProxy: options.trustedProxies ?? false, frameworkErrors: options.frameworkErrors,
     serverFactory: (handle: RequestListener) => createServer(SERVER_TIMES, (request, response) => {
-      if (!front?.(request, response)) handle(request, response);
+      if (!front.answers?.(request, response)) handle(request, response);
     }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
@@ -88,7 +88,7 @@ export async function startApp(options: AppOptions): Promise<NestFastifyApplicat
     bodyParser: false,
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
-  front = options.front?.(app, () => !fastify.server.listening);
+  front.answers = options.front?.(app, () => !fastify.server.listening);
   addOperationalRoutes(fastify, app.get(Health), app.get(Metrics));
   await options.routes?.(fastify, app);
   const server = new RpcServer(name, app.get(Bus), app.get(Logger));
