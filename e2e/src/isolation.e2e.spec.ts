@@ -70,6 +70,7 @@ const REFERENCES: Reference[] = [
 /** What names an object and is not tried, with the reason: of a whole route, or of `route member`. */
 const EXPLAINED: Record<string, string> = {
   'audit.export actor': 'the search of audit.list, page by page',
+  'activity.summary': 'counts, and names nothing',
   'retention.get': 'says how many days, and names nothing',
 };
 

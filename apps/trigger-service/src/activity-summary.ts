@@ -26,7 +26,6 @@ export async function summaryOf({ pool }: Database, workspace: string, now: Date
   const hours = ran.rows;
   const sum = (of: 'runs' | 'failed' | 'waiting'): number => hours.reduce((total, hour) => total + hour[of], 0);
   return {
-    from: from.toISOString(),
     ...received.rows[0]!,
     runs: sum('runs'),
     failed: sum('failed'),

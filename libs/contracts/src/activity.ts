@@ -177,7 +177,6 @@ export const summariseActivity = defineOperation({
   input: z.object({ workspace: ref }),
   output: z
     .object({
-      from: instant,
       deliveries: z.number().int(),
       refused: z.number().int().describe('Of the deliveries'),
       runs: z.number().int(),

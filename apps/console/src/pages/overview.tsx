@@ -1,5 +1,6 @@
 import { Link } from 'wouter';
 import type { OutputOf } from '../api/client.js';
+import { now } from '../clock.js';
 import { useApi } from '../api/hooks.js';
 import { useServices, useTriggerNames } from '../api/lookups.js';
 import { useMay } from '../api/session.js';
@@ -50,7 +51,7 @@ const HOUR_MS = 3_600_000;
 
 /** Runs hour by hour; the part that failed stands at the bottom. */
 function Chart({ summary }: { summary: OutputOf<'summariseActivity'> }) {
-  const first = Math.ceil(Date.parse(summary.from) / HOUR_MS) * HOUR_MS;
+  const first = Math.floor(now() / HOUR_MS) * HOUR_MS - 23 * HOUR_MS;
   const byHour = new Map(summary.hours.map((hour) => [Date.parse(hour.at), hour]));
   const hours = Array.from({ length: 24 }, (_, index) => byHour.get(first + index * HOUR_MS) ?? { runs: 0, failed: 0 });
   const most = Math.max(...hours.map(({ runs }) => runs), 1);
