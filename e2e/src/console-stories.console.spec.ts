@@ -39,7 +39,7 @@ test('the overview counts what happened, and leads to it', async () => {
   await page.getByRole('img', { name: 'Runs per hour in the last 24 hours: 2, of which 1 failed' }).waitFor();
   await page.getByRole('link', { name: /^Failed runs\s*1$/ }).click();
   await page.getByRole('heading', { name: 'Runs', exact: true }).waitFor();
-  expect(await page.locator('.vrow').count()).toBe(1);
+  // The only one: the click refuses to choose.
   await page.locator('.vrow').click();
   await page.getByText('asked to fail').first().waitFor();
   expect(tab.troubles).toEqual([]);
