@@ -15,10 +15,20 @@ const services = join(root, 'libs/adapters/dist');
  */
 const external = [
   '@nestjs/websockets', '@nestjs/websockets/*', '@nestjs/microservices/microservices-module', '@nestjs/microservices/microservices-module.js',
-  '@nestjs/platform-express', '@fastify/view', '@fastify/static', '@fastify/multipart',
+  '@nestjs/platform-express',
   'class-transformer', 'class-transformer/*', 'class-validator', '@grpc/*', 'kafkajs', 'mqtt', 'nats', 'amqplib', 'amqp-connection-manager', 'pg-native',
   'esbuild', '@node-rs/argon2', '@prisma/schema-engine-wasm', '@prisma/schema-engine-wasm/*', 'oidc-provider',
 ];
+
+/**
+ * Nest asks for these when an app uses them through Nest, which none does; an app may have one of its own.
+ * @type {esbuild.Plugin}
+ */
+const optionalInNest = {
+  name: 'optional-in-nest',
+  setup: (build) => build.onResolve({ filter: /^@fastify\/(static|view|multipart)$/ }, ({ path, importer }) =>
+    (/[\\/]@nestjs[\\/]/.test(importer) ? { path, external: true } : undefined)),
+};
 
 /** Service folders that were built. @returns {Promise<string[]>} */
 async function serviceFolders() {
@@ -51,6 +61,7 @@ export async function bundle({ outdir, entries }) {
     // Packages in CommonJS ask for the modules of Node by `require`, which an ES module does not have.
     banner: { js: "import{createRequire as vaneRequire}from'node:module';const require=vaneRequire(import.meta.url);" },
     external,
+    plugins: [optionalInNest],
   });
   const { buildChildProgram } = await import(pathToFileURL(join(root, 'apps/run-worker/dist/sandbox/child-program.js')).href);
   const program = join(outdir, 'child-program.mjs');
