@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SubscriptionView, TriggerView } from '@vane/contracts';
 import { eventually } from '@vane/testing';
+import pg from 'pg';
 import { killApp, waitReady } from '../../tools/launch/index.mjs';
 import { pullDue } from './due-now.js';
 import { ADA, codes, fileNames, GoogleStage, summaries } from './google-stage.js';
@@ -109,11 +110,13 @@ describe('Cursor, with a process that is killed', () => {
   const CHANGES = 10;
   let own: OwnInstance;
   let killed: GoogleStage;
+  let database: pg.Pool;
   /** A shared drive and a calendar for each round: what was cut off is taken over only when the time of its lease is over. */
   const rounds: { drive: TriggerView; calendar: TriggerView }[] = [];
 
   beforeAll(async () => {
     own = await startOwnInstance();
+    database = new pg.Pool({ connectionString: own.urls.database, max: 1 });
     killed = await GoogleStage.open('killed', {}, own);
     for (let round = 0; round < ROUNDS; round += 1) {
       const driveId = `drive${round}`;
@@ -124,6 +127,7 @@ describe('Cursor, with a process that is killed', () => {
   }, 120_000);
   afterAll(async () => {
     await killed?.close();
+    await database?.end();
     await own?.stop();
   }, 60_000);
 
@@ -132,15 +136,19 @@ describe('Cursor, with a process that is killed', () => {
     killed.addEvent(name, calendar.config['calendarId'] as string);
   };
   const read = () => killed.asked('drive.changes.list') + killed.asked('calendar.events.list');
+  const placesOf = async (feeds: string[]): Promise<string> =>
+    (await database.query<{ places: string }>(`SELECT string_agg(cursor, ' ' ORDER BY feed_id) AS places FROM feed_pull WHERE feed_id = ANY($1)`, [feeds])).rows[0]!.places;
   const names = Array.from({ length: CHANGES }, (_, n) => `change ${n}`);
 
   it('cursor saved in the same transaction as its events', async () => {
-    for (const round of rounds) {
-      const before = read();
+    for (const [index, round] of rounds.entries()) {
+      const feeds = [round.drive, round.calendar].map(({ subscription }) => subscription!.feedId);
+      const [before, there] = [read(), await placesOf(feeds)];
       for (const name of names) happen(round, name);
-      for (const { subscription } of [round.drive, round.calendar]) await pullDue(subscription!.feedId, own);
-      // A page was read, and is about to be written or just was.
-      await eventually('a pull', async () => read() > before, { everyMs: 1, timeoutMs: 40_000 });
+      for (const feed of feeds) await pullDue(feed, own);
+      // In turn: when a page was read and is about to be written, and when its place is written, as its events must be by then.
+      const written = async () => (await placesOf(feeds)) !== there;
+      await eventually('a pull', index % 2 === 0 ? async () => read() > before : written, { everyMs: 1, timeoutMs: 40_000 });
       killApp(own.dir, 'trigger-service');
       await waitReady(own.dir);
     }
