@@ -6,7 +6,7 @@ import { benchPipeline } from './pipeline.js';
 import { benchSync, proveExactlyOnce } from './sync.js';
 
 const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile DIRECTORY]
-       ./vane bench pipeline [--short]
+       ./vane bench pipeline [--short] [--floor RATE]
        ./vane bench sync [--short] [--exactly-once] [--trigger-services COUNT]
 
   ingress    signed posts made durable per second by one webhook-ingress, against a bare server that does the least
@@ -16,6 +16,7 @@ const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile 
 
   pipeline   events a second from a post to the finished run it starts, and how soon a run starts
   --short    the rates that are required, a few seconds each, instead of the highest
+  --floor    fail below this rate, and for nothing else
 
   sync       what finding 1,000 due subscriptions costs among 100,000 and among 2,000, and how many are renewed per second
   --short    among 10,000 and 2,000, and fewer renewals
@@ -37,8 +38,10 @@ async function ingress(args: string[]): Promise<number> {
 }
 
 async function pipeline(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { short: { type: 'boolean', default: false } } });
-  const { ok, ...result } = await benchPipeline({ short: values.short, say });
+  const { values } = parseArgs({ args, options: { short: { type: 'boolean', default: false }, floor: { type: 'string' } } });
+  const floor = values.floor === undefined ? undefined : Number(values.floor);
+  if (floor !== undefined && !(floor > 0)) throw new Problem(usage, 2);
+  const { ok, ...result } = await benchPipeline({ short: values.short, say, ...(floor === undefined ? {} : { floor }) });
   say(JSON.stringify(result));
   return ok ? 0 : 1;
 }
