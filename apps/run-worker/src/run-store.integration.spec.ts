@@ -162,3 +162,25 @@ test('a result that Postgres refuses fails the run instead of blocking it', asyn
   expect(run).toMatchObject({ status: 'failed', reason: 'result_not_storable' });
   expect(run.attemptList).toMatchObject([{ outcome: 'failed', fault: 'script', result: null, logs: 'kept' }]);
 });
+
+test('heartbeats and results of many runs at once never wait for one another in a circle', async () => {
+  const ids: string[] = [];
+  for (let n = 0; n < 40; n += 1) ids.push((await house.seed({ spec })).runId);
+  const problems: unknown[] = [];
+  const pool = { query: (sql: string, values: unknown[]) => house.database.pool.query(sql, values).catch((error: unknown) => {
+    problems.push(error);
+    throw error;
+  }) };
+  const clock = new MovableClock();
+  const store = new RunStore({ ...house.database, pool, transaction: house.database.transaction.bind(house.database) } as unknown as typeof house.database, clock, 'worker');
+  const again: AttemptRecord = {
+    run: { status: 'queued', reason: 'http_500', nextAttemptAt: clock.now() },
+    attempt: { outcome: 'failed', fault: 'target', code: 'http_500', message: 'The target answered 500.', result: null, logs: '' },
+  };
+  for (let round = 0; round < 15; round += 1) {
+    const claims = await Promise.all(ids.map((id) => taken(store, id)));
+    const [here, back] = round % 2 === 0 ? [claims, claims.toReversed()] : [claims.toReversed(), claims];
+    await Promise.all([store.heartbeat(here), ...back.map((claim) => store.save(claim, again)), store.heartbeat(back), store.heartbeat(here)]);
+  }
+  expect(problems).toEqual([]);
+});

@@ -50,12 +50,18 @@ const WORKER_STOPPED: Interruption = {
 
 type ClaimRow = { id: string; workspace_id: string; fence: number; attempts: number; correlation_id: string; created_at: Date };
 
+/**
+ * Rows of many runs are locked by id before they are changed: a heartbeat, results and claims that meet would otherwise wait
+ * for one another in a circle. The array keeps the change on the primary key.
+ */
+const inOrder = (condition: string): string => `ARRAY(SELECT id FROM run WHERE id = ANY($1) AND ${condition} ORDER BY id FOR UPDATE)`;
+
 const TAKE = `
   WITH taken AS (
     UPDATE run
        SET status = 'running', lease_owner = $2, lease_until = $3, fence = fence + 1, attempts = attempts + 1,
            started_at = COALESCE(started_at, $4::timestamptz), next_attempt_at = NULL
-     WHERE id = ANY($1) AND status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= $5)
+     WHERE id = ANY(${inOrder(`status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= $5)`)})
     RETURNING id, workspace_id, fence, attempts, correlation_id, created_at
   ), opened AS (
     INSERT INTO attempt (run_id, number, workspace_id, started_at, outcome, logs)
@@ -85,7 +91,6 @@ const CLOSE_INTERRUPTED = `
   UPDATE attempt SET outcome = 'interrupted', fault = 'ours', code = $7, message = $8, ended_at = $9
    WHERE workspace_id = $2 AND run_id = $1 AND number = $3 AND outcome = 'running'`;
 
-/** `ANY` beside the join keeps it on the primary keys, whatever the tables were like when the statement was planned. */
 const SAVE = `
   WITH given AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[],
@@ -95,7 +100,7 @@ const SAVE = `
     UPDATE run r
        SET status = g.status, reason = g.reason, ended_at = g.ended_at, next_attempt_at = g.next_attempt_at, lease_owner = NULL, lease_until = NULL
       FROM given g
-     WHERE r.id = ANY($1) AND r.id = g.id AND r.workspace_id = g.workspace_id AND r.fence = g.fence AND r.status = 'running'
+     WHERE r.id = ANY(${inOrder(`status = 'running'`)}) AND r.id = g.id AND r.workspace_id = g.workspace_id AND r.fence = g.fence AND r.status = 'running'
     RETURNING r.id, r.workspace_id, r.attempts
   )
   UPDATE attempt a
@@ -107,7 +112,7 @@ const SAVE = `
 const EXTEND = `
   UPDATE run r SET lease_until = $3
     FROM unnest($1::text[], $2::int[]) AS held(id, fence)
-   WHERE r.id = held.id AND r.fence = held.fence AND r.status = 'running'
+   WHERE r.id = ANY(${inOrder(`status = 'running'`)}) AND r.id = held.id AND r.fence = held.fence AND r.status = 'running'
   RETURNING r.id, r.fence`;
 
 type HeldRow = { id: string; workspace_id: string; fence: number; attempts: number; retry: unknown };
@@ -115,8 +120,7 @@ type HeldRow = { id: string; workspace_id: string; fence: number; attempts: numb
 type Saving = { claim: Claim; record: AttemptRecord };
 
 /**
- * The states of runs in Postgres, for one worker. Every method is one transaction; many at the same time share theirs, and
- * take rows in one order.
+ * The states of runs in Postgres, for one worker. Every method is one transaction; many at the same time share theirs.
  */
 export class RunStore {
   private readonly takes = new Batches((runIds: string[]) => this.take(this.database.pool, runIds));
@@ -174,8 +178,7 @@ export class RunStore {
 
   private async saveAll(items: Saving[]): Promise<boolean[]> {
     const now = this.clock.now();
-    const sorted = [...items].sort((a, b) => (a.claim.runId < b.claim.runId ? -1 : 1));
-    const column = <T>(of: (item: Saving) => T) => sorted.map(of);
+    const column = <T>(of: (item: Saving) => T) => items.map(of);
     const { rows } = await this.database.pool.query<{ run_id: string }>(SAVE, [
       column(({ claim }) => claim.runId), column(({ claim }) => claim.workspaceId), column(({ claim }) => claim.fence),
       column(({ record }) => record.run.status), column(({ record }) => record.run.reason),
@@ -191,7 +194,7 @@ export class RunStore {
   private async take(client: Client, runIds: string[]): Promise<(Claim | undefined)[]> {
     const now = this.clock.now();
     const dueBy = new Date(now.getTime() + CLOCK_SKEW_MS);
-    const { rows } = await client.query<ClaimRow>(TAKE, [[...new Set(runIds)].sort(), this.owner, this.clock.in(LEASE_MS), now, dueBy]);
+    const { rows } = await client.query<ClaimRow>(TAKE, [[...new Set(runIds)], this.owner, this.clock.in(LEASE_MS), now, dueBy]);
     const taken = new Map(rows.map((row) => [row.id, claimOf(row)]));
     return runIds.map((id) => {
       const claim = taken.get(id);

@@ -22,6 +22,7 @@ class Desk {
     this.told();
   };
   shed = () => void (this.shedCount += 1);
+  broken = () => ({ status: 500 });
   receive = (_key: string, request: RawRequest) => {
     this.received.push(request);
     this.told();

@@ -80,7 +80,7 @@ export class HookEndpoint {
       if (!finish()) return;
       const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
       const received = this.receiver.receive(key, { method: request.method ?? '', headers: repeatedAsArrays(request), query, body: size === 0 ? NOTHING : body });
-      void received.catch(() => ({ status: 500 })).then((answer) => this.send(response, answer)).finally(letGo);
+      void received.catch((error: unknown) => this.receiver.broken(error)).then((answer) => this.send(response, answer)).finally(letGo);
     });
     // Broken off before its end: nobody waits for an answer.
     const broken = () => {

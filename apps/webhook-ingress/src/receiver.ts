@@ -46,6 +46,13 @@ export class Receiver {
     this.outcomes.inc({ service: '', outcome: 'shed' });
   }
 
+  /** What to answer when `receive` has failed by a fault of ours. */
+  broken(error: unknown): Answer {
+    this.outcomes.inc({ service: '', outcome: 'broken' });
+    this.logger.error({ err: error }, 'a request could not be taken because of a fault on our side');
+    return { status: 500 };
+  }
+
   async receive(key: string, request: RawRequest): Promise<Answer> {
     let subscription: CachedSubscription | null;
     try {
