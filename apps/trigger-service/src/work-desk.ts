@@ -1,4 +1,5 @@
 import { VaneError, type CallContext, type WorkItem, type WorkKind } from '@vane/contracts';
+import type { Database } from '@vane/db';
 
 /** One kind of what becomes due by a time in Postgres. */
 export type Work = {
@@ -8,6 +9,12 @@ export type Work = {
   /** Does one, under its lease. False when another is at it, it is not due any more, or it is due again later. */
   do(id: string, call: CallContext): Promise<boolean>;
 };
+
+/** What a statement that selects `id` finds, in its order. */
+export async function idsFrom({ pool }: Database, sql: string, values: unknown[]): Promise<string[]> {
+  const { rows } = await pool.query<{ id: string }>(sql, values);
+  return rows.map(({ id }) => id);
+}
 
 /** Says what is due, and does it one by one for whoever asks: sync-workers, as many as there are. */
 export class WorkDesk {

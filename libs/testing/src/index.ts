@@ -5,3 +5,4 @@ export * from './eventually.js';
 export * from './http-receiver.js';
 export * from './openid-provider.js';
 export * from './secrets/index.js';
+export * from './redis-keys.js';

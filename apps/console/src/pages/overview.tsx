@@ -30,7 +30,7 @@ export function OverviewPage() {
 
 /** Numbers of the last 24 hours, each leading to what it counts. */
 function Tiles({ on }: { on: number }) {
-  const { data } = useApi('summariseActivity', {}, { live: 15_000 });
+  const { data } = useApi('summariseActivity', {}, { live: 60_000 });
   const tiles: [label: string, value: number | undefined, to: string, tone: string][] = [
     [t.overview.on, on, '/triggers', ''],
     [t.overview.events, data?.deliveries, '/deliveries', ''],

@@ -4,7 +4,7 @@ import { isUniqueViolation, newId, type Database } from '@vane/db';
 import type { Clock, Logger } from '@vane/runtime';
 import type { PoolClient } from 'pg';
 import type { Intake } from '../intake/intake.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import { ReplayItems, type Candidate, type Item } from './replay-items.js';
 import { selected } from './selection.js';
 
@@ -50,10 +50,7 @@ export class ReplayBatches implements Work {
     this.items = new ReplayItems(adapters);
   }
 
-  readonly due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE, [this.clock.now(), limit]);
-    return rows.map(({ id }) => id);
-  };
+  readonly due = (limit: number): Promise<string[]> => idsFrom(this.database, DUE, [this.clock.now(), limit]);
 
   async do(id: string): Promise<boolean> {
     const owner = randomUUID();

@@ -8,7 +8,7 @@ import { isOurFault, toServiceError, toVaneError } from '../connections.js';
 import { spread } from '../sagas/schedule.js';
 import { applyChange, CLOCK_SKEW_MS, isLeaving, LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
 import type { SubscriptionCalls } from '../subscription-calls.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import { CanaryRows, isOpen, markerFor, type CanaryRow } from './canary-rows.js';
 
 /**
@@ -62,11 +62,8 @@ export class Canaries implements Work {
     this.longestMs = Math.max(ARRIVES_WITHIN_MS, ...times);
   }
 
-  due = async (limit: number): Promise<string[]> => {
-    const values = [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit, this.clock.in(-this.longestMs)];
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE_CANARIES, values);
-    return rows.map(({ id }) => id);
-  };
+  due = (limit: number): Promise<string[]> =>
+    idsFrom(this.database, DUE_CANARIES, [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit, this.clock.in(-this.longestMs)]);
 
   async do(id: string, call: CallContext): Promise<boolean> {
     const owner = `${this.owner}/${randomUUID()}`;

@@ -9,7 +9,7 @@ import { FeedHistory } from '../pulls/feed-history.js';
 import { spread } from '../sagas/schedule.js';
 import { applyChange, CLOCK_SKEW_MS, isLeaving, LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
 import type { SubscriptionCalls } from '../subscription-calls.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import { eventsOf, firstAt, verdictOn, type SentEvent } from './missing.js';
 
 /** `$1` now, `$2` leases that ended before this are over, `$3` how many. */
@@ -46,10 +46,7 @@ export class DeliveryLogs implements Work {
     this.history = new FeedHistory(clock);
   }
 
-  due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE_LOGS, [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit]);
-    return rows.map(({ id }) => id);
-  };
+  due = (limit: number): Promise<string[]> => idsFrom(this.database, DUE_LOGS, [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit]);
 
   async do(id: string, call: CallContext): Promise<boolean> {
     const owner = `${this.owner}/${randomUUID()}`;

@@ -10,7 +10,7 @@ import { nextCheck } from '../sagas/schedule.js';
 import type { Settler } from '../sagas/settler.js';
 import type { SubscriptionCalls } from '../subscription-calls.js';
 import { CLOCK_SKEW_MS, LeaseLost, type Change, type SubscriptionRow, type SubscriptionRows } from '../sagas/subscription-rows.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import { differenceOf, restoring, type Difference } from './difference.js';
 
 /** `$1` now, `$2` leases that ended before this are over, `$3` how many. */
@@ -54,10 +54,7 @@ export class Checks implements Work {
     private readonly settings: { publicUrl: string; everySeconds: number },
   ) {}
 
-  due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE_CHECKS, [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit]);
-    return rows.map(({ id }) => id);
-  };
+  due = (limit: number): Promise<string[]> => idsFrom(this.database, DUE_CHECKS, [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit]);
 
   async do(id: string, call: CallContext): Promise<boolean> {
     const owner = `${this.owner}/${randomUUID()}`;

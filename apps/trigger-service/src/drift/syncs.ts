@@ -2,6 +2,7 @@ import type { AdapterRegistry } from '@vane/adapters';
 import { VaneError, type CallContext, type InputOf, type startSync, type SyncView } from '@vane/contracts';
 import { firstIdAt, newId, type Database } from '@vane/db';
 import type { Clock } from '@vane/runtime';
+import { idsFrom } from '../work-desk.js';
 import type { OrphanFinder } from './orphans.js';
 
 type Request = {
@@ -99,9 +100,8 @@ export class Syncs {
     };
   }
 
-  async dueCounts(limit: number): Promise<string[]> {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE_COUNTS, [this.clock.now(), limit]);
-    return rows.map(({ id }) => id);
+  dueCounts(limit: number): Promise<string[]> {
+    return idsFrom(this.database, DUE_COUNTS, [this.clock.now(), limit]);
   }
 
   /** Counts the orphans of one connection more; false when another is at it, or none is left. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { postNotification, systemCall } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Bus, Clock } from '@vane/runtime';
+import { idsFrom } from '../work-desk.js';
 import { hintOf } from './hints.js';
 import { cut, triggerLink } from './notice-parts.js';
 
@@ -29,10 +30,7 @@ export class ExpressionNotices {
     private readonly apiUrl: string | undefined,
   ) {}
 
-  readonly due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE, [this.clock.now(), limit]);
-    return rows.map(({ id }) => id);
-  };
+  readonly due = (limit: number): Promise<string[]> => idsFrom(this.database, DUE, [this.clock.now(), limit]);
 
   async do(id: string): Promise<boolean> {
     const { rows } = await this.database.pool.query<Trigger>(CLAIM, [id, this.clock.now(), this.clock.in(AGAIN_MS)]);

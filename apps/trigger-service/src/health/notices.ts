@@ -4,7 +4,7 @@ import { postNotification, systemCall, type Severity } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Bus, Clock } from '@vane/runtime';
 import type { SubscriptionRow } from '../sagas/subscription-rows.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import { hintOf } from './hints.js';
 import { cut, triggerLink } from './notice-parts.js';
 import { nextNotice, type NextNotice, type Trouble } from './notice-times.js';
@@ -48,10 +48,7 @@ export class SubscriptionNotices implements Work {
     private readonly apiUrl: string | undefined,
   ) {}
 
-  readonly due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE, [this.clock.now(), limit]);
-    return rows.map(({ id }) => id);
-  };
+  readonly due = (limit: number): Promise<string[]> => idsFrom(this.database, DUE, [this.clock.now(), limit]);
 
   async do(id: string): Promise<boolean> {
     const { rows } = await this.database.pool.query<SubscriptionRow>(CLAIM, [id, this.clock.now(), this.clock.in(AGAIN_MS)]);

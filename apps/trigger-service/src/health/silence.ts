@@ -4,7 +4,7 @@ import { postNotification, systemCall } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Bus, Clock } from '@vane/runtime';
 import type { FeedPulls } from '../pulls/feed-pulls.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import { hintOf } from './hints.js';
 import type { SubscriptionFact } from './health-facts.js';
 import { serving } from './judge.js';
@@ -62,10 +62,7 @@ export class SilenceWatch implements Work {
     private readonly apiUrl: string | undefined,
   ) {}
 
-  readonly due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(DUE, [this.clock.now(), limit]);
-    return rows.map(({ id }) => id);
-  };
+  readonly due = (limit: number): Promise<string[]> => idsFrom(this.database, DUE, [this.clock.now(), limit]);
 
   async do(id: string): Promise<boolean> {
     const { rows } = await this.database.pool.query<Trigger>(CLAIM, [id, this.clock.now(), this.clock.in(TAKEOVER_MS)]);

@@ -4,13 +4,13 @@ import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import type { CallContext, DeliveryHeader } from '@vane/contracts';
 import { Database, ensurePartitions, newId } from '@vane/db';
 import { createLogger, JobQueues, Metrics, SystemClock, type Bus } from '@vane/runtime';
-import { createTestDatabase, type TestDatabase } from '@vane/testing';
-import { Redis } from 'ioredis';
+import { createTestDatabase, deleteRedisKeys, type TestDatabase } from '@vane/testing';
 import { Previews } from '../expressions/preview.js';
 import { ExpressionNotices } from '../health/expression-notices.js';
 import { HealthFacts } from '../health/health-facts.js';
 import { findingsOf } from '../health/judge.js';
 import { Replays } from '../replays.js';
+import { insertGenericHook, insertRunnable } from './fixtures/generic-hook.js';
 import { Intake } from './intake.js';
 
 const clock = new SystemClock();
@@ -34,34 +34,15 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await queues.close();
-  const store = new Redis(redis);
-  const keys = await store.keys(`${prefix}:*`);
-  if (keys.length > 0) await store.del(...keys);
-  store.disconnect();
+  await deleteRedisKeys(redis, prefix);
   await database.close();
   await testDatabase.drop();
 });
 
 beforeEach(async () => {
   const now = clock.now();
-  ids = { workspace: newId('workspace', now), feed: newId('feed', now), subscription: newId('subscription', now), runnable: newId('runnable', now) };
-  const type = adapters.get('generic-webhook')!.triggerTypes.webhook!;
-  const want = JSON.stringify(type.plan(type.config.parse({ scheme: 'none', idHeader: 'x-id', typePointer: '/type' }) as never).want);
-  const { pool } = database;
-  await pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $1, $2)', [ids.workspace, now]);
-  await pool.query(
-    `INSERT INTO feed (id, workspace_id, connection_id, service, trigger_type, resource, created_at) VALUES ($1, $2, '', 'generic-webhook', 'webhook', $1, $3)`,
-    [ids.feed, ids.workspace, now],
-  );
-  await pool.query(
-    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status, status_since, attempts, version, created_at, secret_version)
-     VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $1, 'x', $4, 'active', $5, 0, 1, $5, 1)`,
-    [ids.subscription, ids.workspace, ids.feed, want, now],
-  );
-  await pool.query(
-    `INSERT INTO runnable (id, workspace_id, name, kind, spec, retry, version, created_at, updated_at) VALUES ($1, $2, 'n', 'script', '{}', '{}', 1, $3, $3)`,
-    [ids.runnable, ids.workspace, now],
-  );
+  const hook = await insertGenericHook(database, adapters, now);
+  ids = { ...hook, runnable: await insertRunnable(database, hook.workspace, now) };
 });
 
 async function addTrigger(filter: string | null, mapping: string | null = null, status = 'enabled'): Promise<string> {

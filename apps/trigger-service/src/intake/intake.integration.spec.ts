@@ -4,9 +4,9 @@ import { loadAdapters, type AdapterRegistry } from '@vane/adapters';
 import type { DeliveryHeader } from '@vane/contracts';
 import { Database, ensurePartitions, newId } from '@vane/db';
 import { createLogger, encodeDelivery, JobQueues, Metrics, SystemClock } from '@vane/runtime';
-import { createTestDatabase, type TestDatabase } from '@vane/testing';
-import { Redis } from 'ioredis';
+import { createTestDatabase, deleteRedisKeys, type TestDatabase } from '@vane/testing';
 import { InboxRelay } from './inbox.js';
+import { insertGenericHook } from './fixtures/generic-hook.js';
 import { Intake } from './intake.js';
 
 const clock = new SystemClock();
@@ -30,31 +30,15 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await queues.close();
-  const store = new Redis(redis);
-  const keys = await store.keys(`${prefix}:*`);
-  if (keys.length > 0) await store.del(...keys);
-  store.disconnect();
+  await deleteRedisKeys(redis, prefix);
   await database.close();
   await testDatabase.drop();
 });
 
 beforeEach(async () => {
   const now = clock.now();
-  ids = { workspace: newId('workspace', now), feed: newId('feed', now), subscription: newId('subscription', now), trigger: newId('trigger', now) };
+  ids = { ...(await insertGenericHook(database, adapters, now)), trigger: newId('trigger', now) };
   queuedIds = [];
-  const type = adapters.get('generic-webhook')!.triggerTypes.webhook!;
-  const want = JSON.stringify(type.plan(type.config.parse({ scheme: 'none', idHeader: 'x-id', typePointer: '/type' }) as never).want);
-  const { pool } = database;
-  await pool.query('INSERT INTO workspace (id, name, created_at) VALUES ($1, $1, $2)', [ids.workspace, now]);
-  await pool.query(
-    `INSERT INTO feed (id, workspace_id, connection_id, service, trigger_type, resource, created_at) VALUES ($1, $2, '', 'generic-webhook', 'webhook', $1, $3)`,
-    [ids.feed, ids.workspace, now],
-  );
-  await pool.query(
-    `INSERT INTO subscription (id, workspace_id, feed_id, service, trigger_type, resource, key, secrets_enc, want, status, status_since, attempts, version, created_at, secret_version)
-     VALUES ($1, $2, $3, 'generic-webhook', 'webhook', $3, $1, 'x', $4, 'active', $5, 0, 1, $5, 1)`,
-    [ids.subscription, ids.workspace, ids.feed, want, now],
-  );
   await addTrigger(ids.trigger, 'enabled');
 });
 

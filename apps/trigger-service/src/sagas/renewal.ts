@@ -4,7 +4,7 @@ import { subscriptionChanged, type CallContext } from '@vane/contracts';
 import type { Database } from '@vane/db';
 import type { Bus, Clock } from '@vane/runtime';
 import type { SubscriptionCalls } from '../subscription-calls.js';
-import type { Work } from '../work-desk.js';
+import { idsFrom, type Work } from '../work-desk.js';
 import type { Replacements } from './replacements.js';
 import type { Settler } from './settler.js';
 import { CLOCK_SKEW_MS, isLeaving, type SubscriptionRow, type SubscriptionRows } from './subscription-rows.js';
@@ -31,15 +31,14 @@ export class Renewal implements Work {
     private readonly clock: Clock,
   ) {}
 
-  due = async (limit: number): Promise<string[]> => {
-    const { rows } = await this.database.pool.query<{ id: string }>(
+  due = (limit: number): Promise<string[]> =>
+    idsFrom(
+      this.database,
       `SELECT id FROM subscription
        WHERE renew_at <= $1 AND status NOT IN ('removing', 'removed') AND (lease_owner IS NULL OR lease_until < $2)
        ORDER BY renew_at LIMIT $3`,
       [this.clock.now(), this.clock.in(-CLOCK_SKEW_MS), limit],
     );
-    return rows.map(({ id }) => id);
-  };
 
   do = async (id: string, call: CallContext): Promise<boolean> => {
     const owner = `renewal/${randomUUID()}`;
