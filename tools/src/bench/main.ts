@@ -2,11 +2,17 @@ import { parseArgs } from 'node:util';
 import { Problem } from '../../launch/index.mjs';
 import { runProgram } from '../program.js';
 import { benchIngress } from './ingress.js';
+import { benchOverload } from './overload.js';
 import { benchPipeline } from './pipeline.js';
+import { benchRecovery } from './recovery.js';
+import { benchScale } from './scale.js';
 import { benchSync, proveExactlyOnce } from './sync.js';
 
 const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile DIRECTORY]
        ./vane bench pipeline [--short] [--floor RATE]
+       ./vane bench overload [--short]
+       ./vane bench recovery [--short]
+       ./vane bench scale [--short] [--floor SHARE]
        ./vane bench sync [--short] [--exactly-once] [--trigger-services COUNT]
 
   ingress    signed posts made durable per second by one webhook-ingress, against a bare server that does the least
@@ -17,6 +23,16 @@ const usage = `Usage: ./vane bench ingress [--short] [--floor RATIO] [--profile 
   pipeline   events a second from a post to the finished run it starts, and how soon a run starts
   --short    the rates that are required, a few seconds each, instead of the highest
   --floor    fail below this rate, and for nothing else
+
+  overload   twice as many events as can be worked off, for a minute, and whether all that was accepted ran
+  --short    ten seconds
+
+  recovery   how long after a kill -9 events run as before, and how fast a backlog is worked off
+  --short    fewer events
+
+  scale      how many runs a second 1, 2 and 4 run-workers of eight slots finish, with a target that takes 50 ms
+  --short    six seconds each instead of twenty
+  --floor    fail below this share of linear (0.9 unless told)
 
   sync       what finding 1,000 due subscriptions costs among 100,000 and among 2,000, and how many are renewed per second
   --short    among 10,000 and 2,000, and fewer renewals
@@ -46,6 +62,23 @@ async function pipeline(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
+/** A program that knows long and short, and nothing else. */
+const simple = (measure: (options: { short: boolean; say: typeof say }) => Promise<{ ok: boolean }>) => async (args: string[]): Promise<number> => {
+  const { values } = parseArgs({ args, options: { short: { type: 'boolean', default: false } } });
+  const { ok, ...result } = await measure({ short: values.short, say });
+  say(JSON.stringify(result));
+  return ok ? 0 : 1;
+};
+
+async function scale(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options: { short: { type: 'boolean', default: false }, floor: { type: 'string', default: '0.9' } } });
+  const floor = Number(values.floor);
+  if (!(floor >= 0)) throw new Problem(usage, 2);
+  const { ok, ...result } = await benchScale({ short: values.short, floor, say });
+  say(JSON.stringify(result));
+  return ok ? 0 : 1;
+}
+
 async function sync(args: string[]): Promise<number> {
   const options = {
     'short': { type: 'boolean', default: false }, 'exactly-once': { type: 'boolean', default: false }, 'trigger-services': { type: 'string', default: '1' },
@@ -59,7 +92,7 @@ async function sync(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
-const benches: Record<string, (args: string[]) => Promise<number>> = { ingress, pipeline, sync };
+const benches: Record<string, (args: string[]) => Promise<number>> = { ingress, overload: simple(benchOverload), pipeline, recovery: simple(benchRecovery), scale, sync };
 
 await runProgram(([name = '', ...args]) => {
   const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;

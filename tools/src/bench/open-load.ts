@@ -3,18 +3,22 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
 
-export type OpenLoad = { url: string; secret: string; perSecond: number; seconds: number };
-/** `late` of the sent ones went out more than 100 ms after their time: the sender itself was held up. */
-export type OpenLoadResult = { sent: number; accepted: number; refused: number; broken: number; late: number };
+/** `connections`: how many requests can be under way at once (64 unless told); with `ids` the result names what was accepted. */
+export type OpenLoad = { url: string; secret: string; perSecond: number; seconds: number; connections?: number; ids?: boolean };
+/**
+ * `late` of the sent ones went out more than 100 ms after their time: the sender itself was held up. `offered`: what was
+ * really sent per second.
+ */
+export type OpenLoadResult = { sent: number; accepted: number; refused: number; broken: number; late: number; offered: number; ids: string[] };
 
 const CONNECTIONS = 64;
 const TICK_MS = 2;
 const LATE_MS = 100;
 const FILLER = 'x'.repeat(850);
 
-const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+type To = { url: URL; secret: Buffer; agent: Agent; ids: boolean };
 
-function send({ url, secret }: { url: URL; secret: Buffer }, tally: OpenLoadResult): Promise<void> {
+function send({ url, secret, agent, ids }: To, tally: OpenLoadResult): Promise<void> {
   const id = `msg_${randomBytes(12).toString('hex')}`;
   const now = performance.timeOrigin + performance.now();
   const body = JSON.stringify({ type: 'bench.measured', id, sentAt: now, filler: FILLER });
@@ -26,8 +30,12 @@ function send({ url, secret }: { url: URL; secret: Buffer }, tally: OpenLoadResu
   };
   return new Promise((resolve) => {
     const sent = request(url, { method: 'POST', agent, headers }, (answer) => {
-      if (answer.statusCode === 200) tally.accepted += 1;
-      else tally.refused += 1;
+      if (answer.statusCode === 200) {
+        tally.accepted += 1;
+        if (ids) tally.ids.push(id);
+      } else {
+        tally.refused += 1;
+      }
       answer.resume().on('end', resolve).on('error', resolve);
     });
     sent.on('error', () => {
@@ -38,9 +46,10 @@ function send({ url, secret }: { url: URL; secret: Buffer }, tally: OpenLoadResu
   });
 }
 
-async function run({ url, secret, perSecond, seconds }: OpenLoad): Promise<OpenLoadResult> {
-  const tally: OpenLoadResult = { sent: 0, accepted: 0, refused: 0, broken: 0, late: 0 };
-  const to = { url: new URL(url), secret: Buffer.from(secret.replace('whsec_', ''), 'base64') };
+async function run({ url, secret, perSecond, seconds, connections = CONNECTIONS, ids = false }: OpenLoad): Promise<OpenLoadResult> {
+  const tally: OpenLoadResult = { sent: 0, accepted: 0, refused: 0, broken: 0, late: 0, offered: 0, ids: [] };
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const to = { url: new URL(url), secret: Buffer.from(secret.replace('whsec_', ''), 'base64'), agent, ids };
   const underWay: Promise<void>[] = [];
   const began = performance.now();
   while (tally.sent < perSecond * seconds) {
@@ -53,6 +62,7 @@ async function run({ url, secret, perSecond, seconds }: OpenLoad): Promise<OpenL
     }
     await new Promise((next) => setTimeout(next, TICK_MS));
   }
+  tally.offered = Math.round((tally.sent * 1000) / (performance.now() - began));
   await Promise.all(underWay);
   agent.destroy();
   return tally;

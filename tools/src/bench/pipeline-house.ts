@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { createRunnable, createToken, createTrigger, createWorkspace } from '@vane/contracts';
 import { ApiClient, eventually } from '@vane/testing';
 import pg from 'pg';
-import { Problem, readState, startInstance, stopInstance } from '../../launch/index.mjs';
+import { killApp, Problem, readState, startInstance, stopInstance, type AppName } from '../../launch/index.mjs';
 import type { Ground } from '../chaos/own-ground.js';
 import { builtFile } from './child-process.js';
 import { cpuOf } from './cpu.js';
 import { round } from './figures.js';
-import type { ReceiverQuestion, ReceiverReport } from './no-op-receiver.js';
+import { residentMb } from './memory.js';
+import type { MissingQuestion, ReceiverQuestion, ReceiverReport, RecoveryQuestion } from './no-op-receiver.js';
 import type { OpenLoad, OpenLoadResult } from './open-load.js';
 
 /** `lag`: events accepted and not finished at the moment when the last one was sent. CPU in milliseconds per event. */
@@ -33,15 +34,18 @@ export class PipelineHouse {
     private readonly say: (line: string) => void,
   ) {}
 
-  static async open({ dir, closers }: Ground, say: (line: string) => void): Promise<PipelineHouse> {
+  /** With `answerAfterMs` the target of the HTTP runs takes so long for each; `env` is for the apps. */
+  static async open(
+    { dir, closers }: Ground, say: (line: string) => void, { answerAfterMs = 0, env = {} }: { answerAfterMs?: number; env?: Record<string, string> } = {},
+  ): Promise<PipelineHouse> {
     closers.push(() => stopInstance({ dir, removeData: true }));
-    const receiver = fork(builtFile('tools/dist/bench/no-op-receiver.js'));
+    const receiver = fork(builtFile('tools/dist/bench/no-op-receiver.js'), [String(answerAfterMs)]);
     closers.push(async () => void receiver.kill());
     const [{ port }] = (await once(receiver, 'message')) as [{ port: number }];
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VANE_')));
     const instance = await startInstance({
       say,
-      env: { ...inherited, VANE_STATE_DIR: dir, VANE_SERVERS: 'own', VANE_PORTS: 'free', LOG_LEVEL: 'warn', VANE_EGRESS_ALLOW: `127.0.0.1:${port}` },
+      env: { ...inherited, VANE_STATE_DIR: dir, VANE_SERVERS: 'own', VANE_PORTS: 'free', LOG_LEVEL: 'warn', VANE_EGRESS_ALLOW: `127.0.0.1:${port}`, ...env },
     });
     const root = new ApiClient(instance.api, instance.adminToken);
     const { id: workspace } = await root.call(createWorkspace, { name: 'Bench' });
@@ -69,6 +73,77 @@ export class PipelineHouse {
     const figures = { ...measured, p50Ms: round(p50Ms, 1), p99Ms: round(p99Ms, 1) };
     this.tell('http', figures);
     return figures;
+  }
+
+  /** More events than can be worked off, and how many calls a second the receiver saw while there was always one waiting. */
+  async saturated(rate: number, seconds: number): Promise<number> {
+    await this.ask('reset');
+    const { lag } = await this.measure(this.paths.http, rate, seconds, async () => (await this.ask('count')).runs);
+    if (lag === 0) throw new Problem(`${rate} events a second did not keep the run-workers busy, so their rate means nothing.`);
+    return (await this.ask('report')).perSecond;
+  }
+
+  /**
+   * More events than can be worked off, some of which are refused; resolves when what was accepted has run. `missing` are
+   * accepted events for which the target was never called, `settledMs` what it took from the end of the load.
+   */
+  async flooded(perSecond: number, seconds: number): Promise<OpenLoadResult & { missing: string[]; settledMs: number; perSecond: number }> {
+    await this.ask('reset');
+    const load = await runOpenLoad({ ...this.paths.http, perSecond, seconds, connections: 1_024, ids: true });
+    const endedAt = performance.now();
+    const missing = await this.settled(load);
+    return { ...load, missing, settledMs: performance.now() - endedAt, perSecond: (await this.ask('report')).perSecond };
+  }
+
+  /** Kills an app while events arrive: milliseconds from then until events run as if nothing had been. */
+  async killed(app: AppName, { perSecond, seconds }: { perSecond: number; seconds: number }): Promise<number> {
+    await this.ask('reset');
+    const loading = runOpenLoad({ ...this.paths.http, perSecond, seconds, ids: true });
+    await eventually(`Events before ${app} is killed`, async () => (await this.ask('count')).runs > perSecond * 2, { timeoutMs: 30_000, everyMs: 20 });
+    const at = performance.timeOrigin + performance.now();
+    killApp(this.dir, app);
+    const missing = await this.settled(await loading);
+    if (missing.length > 0) throw new Problem(`${missing.length} accepted events never ran after ${app} was killed.`);
+    return (await this.ask<number>({ recoveredSince: at })) ?? Infinity;
+  }
+
+  /**
+   * Lets events wait while trigger-service is stopped, then lets it go on: how many wait, how many a second are worked off
+   * then, and by how many megabytes the apps, NATS and Redis grow with a thousand that wait.
+   */
+  async backlog(perSecond: number, seconds: number): Promise<{ waiting: number; perSecond: number; mbPer1000: number }> {
+    await this.ask('reset');
+    const { postgres: _shared, ...pids } = this.pids();
+    const before = residentMb(Object.values(pids));
+    process.kill(pids['trigger-service']!, 'SIGSTOP');
+    let load: OpenLoadResult;
+    let after: number;
+    try {
+      load = await runOpenLoad({ ...this.paths.http, perSecond, seconds, ids: true });
+      after = residentMb(Object.values(pids));
+    } finally {
+      process.kill(pids['trigger-service']!, 'SIGCONT');
+    }
+    const began = performance.now();
+    const missing = await this.settled(load);
+    if (missing.length > 0) throw new Problem(`${missing.length} accepted events never ran after an outage.`);
+    return { waiting: load.accepted, perSecond: (load.accepted * 1000) / (performance.now() - began), mbPer1000: ((after - before) * 1000) / load.accepted };
+  }
+
+  /** Which app runs as which process: one that has died has another one. */
+  apps(): Record<string, number> {
+    return Object.fromEntries(readState(this.dir).apps?.map(({ name, instance, pid }) => [`${name} ${instance}`, pid ?? 0]) ?? []);
+  }
+
+  /** Waits until every accepted event has run; what is missing after a long while. */
+  private async settled({ ids }: OpenLoadResult): Promise<string[]> {
+    const deadline = performance.now() + SETTLE_MS;
+    let missing = ids;
+    while (missing.length > 0 && performance.now() < deadline) {
+      missing = await this.ask<string[]>({ missing });
+      if (missing.length > 0) await new Promise((next) => setTimeout(next, 50));
+    }
+    return missing;
   }
 
   /** Events that run a script; a script calls nobody, so what counts is the runs that have ended in the database. */
@@ -108,10 +183,10 @@ export class PipelineHouse {
     this.say(`${kind.padEnd(6)} ${String(rate).padStart(5)}/s  ${sent} events  ${String(lag).padStart(5)} not finished at the end${times}${sustained ? '' : '  not sustained'}`);
   }
 
-  private async ask(question: ReceiverQuestion): Promise<ReceiverReport> {
+  private async ask<Answer = ReceiverReport>(question: ReceiverQuestion | MissingQuestion | RecoveryQuestion): Promise<Answer> {
     this.receiver.send(question);
-    const [report] = (await once(this.receiver, 'message')) as [ReceiverReport];
-    return report;
+    const [answer] = (await once(this.receiver, 'message')) as [Answer];
+    return answer;
   }
 
   private async ended(): Promise<{ all: number; failed: number }> {

@@ -1,0 +1,48 @@
+import { onOwnGround } from '../chaos/own-ground.js';
+import { round } from './figures.js';
+import { PipelineHouse } from './pipeline-house.js';
+
+/**
+ * Events a second that were worked off and that were sent, what became of them, and seconds from the end of the load until
+ * all that was accepted had run. `died`: apps that ended meanwhile.
+ */
+export type OverloadResult = {
+  sustained_eps: number; offered_eps: number; accepted: number; refused: number; unanswered: number; lost: number; died: string[]; recovery_s: number; ok: boolean;
+};
+
+/** More than any machine of two cores works off, to find out how much this one does. */
+const FLOOD_PER_SECOND = 3_000;
+const TIMES = 2;
+/** An open-loop sender on a machine that is short of time sends a little less than it was told. */
+const OFFERED_SHARE = 0.95;
+
+/**
+ * Sends twice what can be worked off for a minute, without waiting for answers: what is refused is refused at once, and what
+ * is accepted runs.
+ */
+export function benchOverload({ short, say }: { short: boolean; say: (line: string) => void }): Promise<OverloadResult> {
+  return onOwnGround(say, async (ground) => {
+    const house = await PipelineHouse.open(ground, say);
+    say('warming up');
+    await house.http(200, 4);
+    const sustained = Math.round((await house.flooded(FLOOD_PER_SECOND, 6)).perSecond);
+    const rate = sustained * TIMES;
+    const before = house.apps();
+    say(`${sustained} events a second are worked off; now ${rate} a second`);
+    const flood = await house.flooded(rate, short ? 10 : 60);
+    const after = house.apps();
+    const died = Object.keys(before).filter((app) => before[app] !== after[app]);
+    const lost = flood.missing.length;
+    const rules: [boolean, string][] = [
+      [lost === 0, `${lost} events that were accepted never ran.`],
+      [died.length === 0, `These apps ended under the load: ${died.join(', ')}.`],
+      [flood.offered >= sustained * TIMES * OFFERED_SHARE, `The sender reached only ${flood.offered} a second, so this was no overload.`],
+      [flood.accepted > 0, 'Nothing was accepted.'],
+    ];
+    for (const [holds, sentence] of rules) if (!holds) say(sentence);
+    return {
+      sustained_eps: sustained, offered_eps: flood.offered, accepted: flood.accepted, refused: flood.refused, unanswered: flood.broken, lost, died,
+      recovery_s: round(flood.settledMs / 1000, 1), ok: rules.every(([holds]) => holds),
+    };
+  });
+}
