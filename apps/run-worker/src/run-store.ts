@@ -5,7 +5,7 @@ import { Batches } from './batches.js';
 import { afterInterruption } from './retry.js';
 
 /** How long a claim stands without a heartbeat. */
-export const LEASE_MS = 15_000;
+export const LEASE_MS = 10_000;
 /** How far the clocks of two workers may differ: a lease is only over when it is over on both. */
 export const CLOCK_SKEW_MS = 2_000;
 

@@ -10,7 +10,7 @@ import type { RunMetrics } from './run-metrics.js';
 import type { Claim, RunStore } from './run-store.js';
 import { saveOutcome } from './save-outcome.js';
 
-export const HEARTBEAT_MS = 4_000;
+export const HEARTBEAT_MS = 2_500;
 /** What runs under way get to finish when the worker is told to stop. */
 export const STOP_GRACE_MS = 10_000;
 /** Closing the queue needs Redis, which may be away. */

@@ -60,7 +60,7 @@ export const SCHEDULES = [
   { name: 'connections.refresh-due', everyMs: 30_000 },
   { name: 'connections.disconnect-due', everyMs: 10_000 },
   { name: 'inbox.relay', everyMs: 2_000 },
-  { name: 'runs.reconcile', everyMs: 5_000 },
+  { name: 'runs.reconcile', everyMs: 2_000 },
   { name: 'notifications.deliver', everyMs: 5_000 },
   { name: 'retention.sweep', everyMs: 3_600_000 },
   { name: 'runs.prune', everyMs: 3_600_000 },

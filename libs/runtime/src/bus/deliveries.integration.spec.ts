@@ -5,7 +5,7 @@ import type { DeliveryHeader } from '@vane/contracts';
 import { createLogger } from '../logger.js';
 import { Bus, type NatsConnection } from './bus.js';
 import {
-  decodeDelivery, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, isStreamMissing,
+  ACK_WAIT_MS, decodeDelivery, DeliveryReader, deliveryStream, deliverySubject, encodeDelivery, ensureDeliveryStream, isStreamMissing,
   PARTITIONS, partitionOf,
 } from './deliveries.js';
 import { DeliveryPublisher } from './delivery-publisher.js';
@@ -128,6 +128,27 @@ describe('the delivery stream', () => {
     expect([...got].sort()).toEqual(Array.from({ length: 5 }, (_, n) => `dlv_${ulid(301 + n)}`));
     await second.stop();
   }, 15_000);
+
+  it('keeps what it has while it lives, however short the time to acknowledge is', async () => {
+    const manager = await jetstreamManager(nats);
+    const feed = 79;
+    const durable = `reader_${partitionOf(header(0, feed).feedId)}`;
+    await manager.consumers.update(deliveryStream(prefix), durable, { ack_wait: 300 * 1_000_000 });
+    const asked = nats.subscribe(`$JS.ACK.${deliveryStream(prefix)}.${durable}.>`, { max: 20 });
+    await publish(header(400, feed));
+    await publish(header(401, feed));
+    const reader = await DeliveryReader.open(nats, prefix, partitionOf(header(0, feed).feedId));
+    const [taken] = await reader.next(1);
+    // Ten times for the one in hand and ten times for the one read ahead: three times as long as the server waits.
+    for await (const { data } of asked) expect(Buffer.from(data).toString()).toBe('+WPI');
+    const { num_redelivered, num_ack_pending } = await manager.consumers.info(deliveryStream(prefix), durable);
+    expect({ num_redelivered, num_ack_pending }).toEqual({ num_redelivered: 0, num_ack_pending: 2 });
+    expect(await taken!.ackAck()).toBe(true);
+    expect(await (await reader.next(1))[0]!.ackAck()).toBe(true);
+    await reader.stop();
+    await ensureDeliveryStream(nats, prefix);
+    expect((await manager.consumers.info(deliveryStream(prefix), durable)).config.ack_wait).toBe(ACK_WAIT_MS * 1_000_000);
+  });
 
   it('keeps requests that nobody verified out of the partitions of feeds', () => {
     const subjects = (['refused', 'handshake', 'accepted', 'ping', 'unprocessable'] as const).map((status) =>

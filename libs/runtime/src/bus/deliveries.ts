@@ -22,9 +22,13 @@ export const PARTITIONS = 8;
 export const REFUSED = 'refused';
 
 const NANOSECONDS = 1_000_000;
-const ACK_WAIT_MS = 30_000;
-/** Messages of one partition held in memory ahead of being worked on. */
+/** What a reader has that dies is given out again after this time; one that lives asks for more. */
+export const ACK_WAIT_MS = 5_000;
+/** Messages asked for at a time, and how many of one partition can be in a reader's hands. */
 const READ_AHEAD = 500;
+const MAX_IN_HAND = 2 * READ_AHEAD;
+/** Parts of the time to acknowledge after which a reader asks for more of it. */
+const EXTENDS_PER_WAIT = 3;
 const ENSURE_RETRY_MS = 1_000;
 /** Handed back without any delay, not all of them come again from nats-server 2.9. */
 const GIVE_BACK_MS = 50;
@@ -81,17 +85,20 @@ export async function ensureDeliveryStream(nats: NatsConnection, prefix: string)
   await manager.streams.info(name).catch(() => manager.streams.add(stream));
   for (const partition of [...Array(PARTITIONS).keys(), REFUSED]) {
     const durable = `reader_${partition}`;
-    await manager.consumers.info(name, durable).catch(() =>
+    const ackWait = ACK_WAIT_MS * NANOSECONDS;
+    const { config } = await manager.consumers.info(name, durable).catch(() =>
       manager.consumers.add(name, {
         durable_name: durable,
         ack_policy: AckPolicy.Explicit,
         deliver_policy: DeliverPolicy.All,
-        ack_wait: ACK_WAIT_MS * NANOSECONDS,
-        max_ack_pending: 2 * READ_AHEAD,
+        ack_wait: ackWait,
+        max_ack_pending: MAX_IN_HAND,
         max_deliver: -1,
         filter_subject: `${prefix}.deliveries.${partition}`,
       }),
     );
+    // One that an older version has made.
+    if (config.ack_wait !== ackWait) await manager.consumers.update(name, durable, { ack_wait: ackWait });
   }
 }
 
@@ -124,24 +131,29 @@ export function isStreamMissing(error: unknown): boolean {
 
 /**
  * Reads one partition's durable consumer: messages stream in ahead of need, and `next` takes all that are there, so a
- * busy partition is worked in large batches and a quiet one at once. Ends when it is stopped, and by itself when the
- * stream or the consumer is gone.
+ * busy partition is worked in large batches and a quiet one at once. While it lives it keeps what it has, however long a
+ * batch takes. Ends when it is stopped, and by itself when the stream or the consumer is gone.
  */
 export class DeliveryReader {
   private readonly waiting: JsMsg[] = [];
+  /** The batch that `next` handed out last. */
+  private inHand: JsMsg[] = [];
   private wake: () => void = () => undefined;
-  private resume: () => void = () => undefined;
   private over = false;
   private readonly pumped: Promise<void>;
+  private readonly timer: NodeJS.Timeout;
 
-  private constructor(private readonly messages: ConsumerMessages) {
+  private constructor(private readonly messages: ConsumerMessages, ackWaitMs: number) {
     this.pumped = this.pump();
+    this.timer = setInterval(() => this.keep(), ackWaitMs / EXTENDS_PER_WAIT).unref();
   }
 
   /** Rejects with an error that `isStreamMissing` knows when the stream or its consumer is not there. */
   static async open(nats: NatsConnection, prefix: string, partition: number | typeof REFUSED): Promise<DeliveryReader> {
     const consumer = await jetstream(nats).consumers.get(deliveryStream(prefix), `reader_${partition}`);
-    return new DeliveryReader(await consumer.consume({ max_messages: READ_AHEAD, expires: 10_000, abort_on_missing_resource: true }));
+    const { config } = await consumer.info();
+    const messages = await consumer.consume({ max_messages: READ_AHEAD, expires: 10_000, abort_on_missing_resource: true });
+    return new DeliveryReader(messages, (config.ack_wait ?? ACK_WAIT_MS * NANOSECONDS) / NANOSECONDS);
   }
 
   /** True once it was stopped or has ended: what it handed out belongs to the next reader. */
@@ -149,12 +161,12 @@ export class DeliveryReader {
     return this.over;
   }
 
-  /** Up to `max` messages as soon as there is one; empty when the reader has ended. */
+  /** Up to `max` messages as soon as there is one; empty when the reader has ended. To ask again is to be done with the last ones. */
   async next(max: number): Promise<JsMsg[]> {
+    this.inHand = [];
     while (this.waiting.length === 0 && !this.over) await new Promise<void>((resolve) => (this.wake = resolve));
-    const batch = this.over ? [] : this.waiting.splice(0, max);
-    this.resume();
-    return batch;
+    this.inHand = this.over ? [] : this.waiting.splice(0, max);
+    return [...this.inHand];
   }
 
   /** Ends at once. What was read ahead goes back to the stream, for whoever reads next. */
@@ -171,7 +183,6 @@ export class DeliveryReader {
       for await (const message of this.messages) {
         this.waiting.push(message);
         this.wake();
-        while (this.waiting.length >= READ_AHEAD && !this.over) await new Promise<void>((resolve) => (this.resume = resolve));
       }
     } catch {
       // The stream or the consumer is gone; opening the next reader says which.
@@ -179,17 +190,24 @@ export class DeliveryReader {
     this.end();
   }
 
+  /** Asks for more time for all that is not acknowledged yet; for what is, this says nothing. */
+  private keep(): void {
+    for (const message of [...this.inHand, ...this.waiting]) tell(() => message.working());
+  }
+
   private end(): void {
     this.over = true;
+    clearInterval(this.timer);
     this.wake();
-    this.resume();
   }
 }
 
-/** On a closed connection the message comes back by itself when its time to be acknowledged is over. */
-function giveBack(message: JsMsg): void {
+const giveBack = (message: JsMsg): void => tell(() => message.nak(GIVE_BACK_MS));
+
+/** On a closed connection a message comes back by itself when its time to be acknowledged is over. */
+function tell(say: () => void): void {
   try {
-    message.nak(GIVE_BACK_MS);
+    say();
   } catch {
     return;
   }
