@@ -3,7 +3,7 @@ import { ensurePartitions } from '@vane/db';
 import { newSecret } from '@vane/testing';
 import { House, type Seeded } from './fixtures/house.js';
 import { OVERDUE } from './reconciler.js';
-import { DETAILS, RunDetailsReader } from './run-details.js';
+import { DETAILS, RunDetailsReader, wantedOf } from './run-details.js';
 
 type Node = { 'Node Type': string; 'Index Name'?: string; 'Relation Name'?: string; 'Actual Rows'?: number; 'Actual Loops'?: number; Plans?: Node[] };
 
@@ -50,7 +50,7 @@ test('looking for overdue runs reads as many as it returns, without sorting the 
 
 test('what a run is about is read from one partition of events and one of deliveries', async () => {
   const { workspaceId, runId, deliveryId } = seeded;
-  const read = (await plan(DETAILS, [[workspaceId], [runId]])).filter((node) => (node['Actual Loops'] ?? 0) > 0);
+  const read = (await plan(DETAILS, [wantedOf([{ workspaceId, runId }])])).filter((node) => (node['Actual Loops'] ?? 0) > 0);
   for (const table of ['event', 'delivery']) {
     const relations = read.map((node) => node['Relation Name']).filter((name) => name?.startsWith(`${table}_`));
     expect(relations).toHaveLength(1);
@@ -58,4 +58,15 @@ test('what a run is about is read from one partition of events and one of delive
   }
   const claim = { workspaceId, runId, fence: 1, attempt: 1, correlationId: 'c', createdAt: seeded.at };
   await expect(new RunDetailsReader(house.database).read(claim)).resolves.toMatchObject({ auth: { deliveryId } });
+});
+
+test('what a run is about is planned once for a connection, and not at each call', async () => {
+  const client = await house.database.pool.connect();
+  try {
+    for (let call = 0; call < 10; call += 1) await client.query(DETAILS, [wantedOf([seeded])]);
+    const { rows } = await client.query<{ generic: string }>('SELECT generic_plans AS generic FROM pg_prepared_statements WHERE statement = $1', [DETAILS]);
+    expect(Number(rows[0]?.generic)).toBeGreaterThan(0);
+  } finally {
+    client.release();
+  }
 });

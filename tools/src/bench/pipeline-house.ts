@@ -75,12 +75,33 @@ export class PipelineHouse {
     return figures;
   }
 
-  /** More events than can be worked off, and how many calls a second the receiver saw while there was always one waiting. */
-  async saturated(rate: number, seconds: number): Promise<number> {
+  /**
+   * Lets events wait while all run-workers are stopped, then lets these go on: how many calls a second the receiver sees while
+   * there is always an event waiting, and what that costs, in milliseconds of a processor for each.
+   */
+  async workedOff(perSecond: number, seconds: number): Promise<{ perSecond: number; cpu: Record<string, number> }> {
     await this.ask('reset');
-    const { lag } = await this.measure(this.paths.http, rate, seconds, async () => (await this.ask('count')).runs);
-    if (lag === 0) throw new Problem(`${rate} events a second did not keep the run-workers busy, so their rate means nothing.`);
-    return (await this.ask('report')).perSecond;
+    const pids = this.pids();
+    const workers = Object.entries(pids).flatMap(([name, pid]) => (name.startsWith('run-worker') ? [pid] : []));
+    for (const pid of workers) process.kill(pid, 'SIGSTOP');
+    let load: OpenLoadResult;
+    try {
+      load = await runOpenLoad({ ...this.paths.http, perSecond, seconds, ids: true });
+      await eventually(`${load.accepted} runs to be there`, async () => (await this.waiting()) >= load.accepted, { timeoutMs: SETTLE_MS, everyMs: 100 });
+    } finally {
+      for (const pid of workers) process.kill(pid, 'SIGCONT');
+    }
+    const before = cpuOf(pids);
+    const missing = await this.settled(load);
+    if (missing.length > 0) throw new Problem(`${missing.length} accepted events never ran.`);
+    const after = cpuOf(pids);
+    const cpu = Object.fromEntries(Object.keys(pids).map((name) => [name, round(((after[name] ?? 0) - (before[name] ?? 0)) / load.accepted, 3)]));
+    return { perSecond: (await this.ask('report')).perSecond, cpu };
+  }
+
+  private async waiting(): Promise<number> {
+    const { rows } = await this.pool.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM run WHERE trigger_id = $1 AND ended_at IS NULL`, [this.paths.http.trigger]);
+    return rows[0]?.waiting ?? 0;
   }
 
   /**

@@ -8,8 +8,6 @@ export type ScaleResult = { per_second: Record<string, number>; linear: Record<s
 const WORKERS = [1, 2, 4];
 const SLOTS = 8;
 const TARGET_MS = 50;
-/** More than the slots can take, so that something always waits, and not so much more that intake takes the processors. */
-const OVERLOAD = 1.25;
 
 /**
  * How much more is done by more run-workers, where the target is what takes the time: 50 ms for each call, eight of them at
@@ -22,8 +20,10 @@ export async function benchScale({ short, floor, say }: { short: boolean; floor:
     const { rate } = await onOwnGround(say, async (ground) => {
       const env = { VANE_SCALE: `run-worker=${workers}`, VANE_RUN_CONCURRENCY: String(SLOTS) };
       const house = await PipelineHouse.open(ground, say, { answerAfterMs: TARGET_MS, env });
-      await house.saturated(slotsAllow * OVERLOAD, 3); // warms up
-      return { rate: await house.saturated(slotsAllow * OVERLOAD, short ? 6 : 20), ok: true };
+      await house.workedOff(slotsAllow / 2, 4); // warms up
+      const { perSecond: rate, cpu } = await house.workedOff(500, (slotsAllow * (short ? 6 : 20)) / 500);
+      for (const [name, ms] of Object.entries(cpu)) say(`${name.padEnd(16)} ${ms.toFixed(3)} ms of a processor per event`);
+      return { rate, ok: true };
     });
     perSecond[workers] = round(rate, 1);
     say(`${workers} run-worker${workers === 1 ? '' : 's'} of ${SLOTS} slots: ${perSecond[workers]} a second of the ${slotsAllow} that the slots allow`);
