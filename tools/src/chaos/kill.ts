@@ -1,7 +1,7 @@
 import { eventually } from '@vane/testing';
 import { stopInstance, waitReady } from '../../launch/index.mjs';
 import { createPath, PREFIX, startHouse } from './kill-house.js';
-import { killAll, planKills } from './killer.js';
+import { APPS, killAll, planKills, SERVERS, type Kill } from './killer.js';
 import { openLedger, type Ledger } from './ledger.js';
 import { onOwnGround } from './own-ground.js';
 import { seededRandom } from './random.js';
@@ -9,6 +9,7 @@ import { Sender } from './sender.js';
 import { startTarget, type Target } from './target.js';
 
 export type KillOptions = { short: boolean; seed: number; say: (line: string) => void };
+export type PipelineOptions = { minutes: number; seed: number; say: (line: string) => void };
 
 /** Ids are the sender's: `accepted` were answered 2xx, `received` of them reached the target. `extra` calls repeat a key. */
 export type KillResult = {
@@ -18,11 +19,24 @@ export type KillResult = {
 const PER_SECOND = 50;
 const SETTLE_MS = 120_000;
 
-/**
- * Kills every app with SIGKILL while signed events arrive, then counts at the target: every accepted event must have
- * come under one idempotency key, and be repeated at most as often as attempts were cut off.
- */
+/** Kills every app with SIGKILL while signed events arrive, see `trial`. */
 export function chaosKill({ short, seed, say }: KillOptions): Promise<KillResult> {
+  const seconds = short ? 20 : 60;
+  return trial({ seconds, plan: planKills(APPS, short ? 1 : 2, seconds * 1000, seededRandom(seed)), seed, say });
+}
+
+/** Kills every app, Postgres, Redis and NATS with SIGKILL and flushes Redis, each once in half a minute, see `trial`. */
+export function chaosPipeline({ minutes, seed, say }: PipelineOptions): Promise<KillResult> {
+  const seconds = Math.round(minutes * 60);
+  const times = Math.max(1, Math.floor(minutes * 2));
+  return trial({ seconds, plan: planKills([...APPS, ...SERVERS, 'flush'], times, seconds * 1000, seededRandom(seed)), seed, say });
+}
+
+/**
+ * Kills as planned while signed events arrive, then counts at the target: every accepted event must have come under one
+ * idempotency key, and be repeated at most as often as attempts were cut off.
+ */
+function trial({ seconds, plan, seed, say }: { seconds: number; plan: Kill[]; seed: number; say: (line: string) => void }): Promise<KillResult> {
   return onOwnGround(say, async ({ dir, closers }) => {
     closers.push(() => stopInstance({ dir, removeData: true }));
     const target = await startTarget();
@@ -32,15 +46,13 @@ export function chaosKill({ short, seed, say }: KillOptions): Promise<KillResult
     const ledger = await openLedger(instance.urls, PREFIX);
     closers.push(ledger.close);
 
-    const seconds = short ? 20 : 60;
     const sender = new Sender({ ...path, perSecond: PER_SECOND, seconds, prefix: `chaos_${seed}` });
-    const plan = planKills(short ? 1 : 2, seconds * 1000, seededRandom(seed));
     say(`sending ${PER_SECOND} events a second for ${seconds} s; ${plan.length} kills, seed ${seed}`);
     const [kills] = await Promise.all([killAll({ dir, plan, unfinished: ledger.unfinished, inHand: ledger.inHand, say }), sender.run()]);
     say(`sent ${sender.sent} events, ${sender.accepted.size} accepted after ${sender.repeats} repeats`);
     await waitReady(dir);
     await settle(sender, target, ledger, say);
-    return count(sender, target, ledger, kills, plan.some(({ app }) => app === 'run-worker'), say);
+    return count(sender, target, ledger, kills, plan.some(({ victim }) => victim === 'run-worker'), say);
   });
 }
 

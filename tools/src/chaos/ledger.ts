@@ -20,7 +20,7 @@ export type Ledger = {
 
 export async function openLedger(urls: { database: string; nats: string }, prefix: string): Promise<Ledger> {
   const database = Database.connect({ url: urls.database, applicationName: 'chaos', maxConnections: 2 });
-  const nats = await connect({ servers: urls.nats });
+  const nats = await connect({ servers: urls.nats, maxReconnectAttempts: -1, reconnectTimeWait: 250 });
   const manager = await jetstreamManager(nats);
   const count = async (query: string, values: unknown[] = []) => Number((await database.pool.query<{ count: string }>(query, values)).rows[0]?.count);
   return {
