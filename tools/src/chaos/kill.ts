@@ -61,7 +61,10 @@ async function settle(sender: Sender, target: Target, ledger: Ledger, say: (line
   const startedAt = performance.now();
   const isSettled = async () => {
     const events = new Set(target.calls.map((call) => call.event));
-    return events.size >= sender.accepted.size && (await ledger.waiting()) === 0 && (await ledger.unfinished()) === 0;
+    const { stream, inbox } = await ledger.waiting();
+    const left = { notReceived: sender.accepted.size - events.size, stream, inbox, unfinished: await ledger.unfinished() };
+    if (Object.values(left).some((count) => count > 0)) throw new Error(JSON.stringify(left));
+    return true;
   };
   await eventually('The end of all runs', isSettled, { timeoutMs: SETTLE_MS, everyMs: 200 }).catch((error: Error) => say(error.message));
   say(`settled ${((performance.now() - startedAt) / 1000).toFixed(1)} s after the load`);

@@ -10,7 +10,7 @@ export type Ledger = {
   /** Attempts under way that were started after `since`. */
   inHand(since: Date): Promise<number>;
   /** Accepted deliveries that have not become events: in the stream or in the inbox. */
-  waiting(): Promise<number>;
+  waiting(): Promise<{ stream: number; inbox: number }>;
   /** Attempts that are recorded as cut off. */
   interrupted(): Promise<number>;
   /** Runs by status. */
@@ -26,7 +26,7 @@ export async function openLedger(urls: { database: string; nats: string }, prefi
   return {
     unfinished: () => count(`SELECT count(*) FROM run WHERE status IN ('queued', 'running')`),
     inHand: (since) => count(`SELECT count(*) FROM attempt WHERE outcome = 'running' AND started_at > $1`, [since]),
-    waiting: async () => (await manager.streams.info(deliveryStream(prefix))).state.messages + (await count('SELECT count(*) FROM inbox')),
+    waiting: async () => ({ stream: (await manager.streams.info(deliveryStream(prefix))).state.messages, inbox: await count('SELECT count(*) FROM inbox') }),
     interrupted: () => count(`SELECT count(*) FROM attempt WHERE outcome = 'interrupted'`),
     statuses: async () => {
       const { rows } = await database.pool.query<{ status: string; count: string }>('SELECT status, count(*) FROM run GROUP BY status ORDER BY status');
