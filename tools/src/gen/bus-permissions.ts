@@ -43,7 +43,7 @@ function jetstreamSubjects(prefix: string, use: Needs['jetstream']): string[] {
   const ensure = ['$JS.API.INFO', api('STREAM.INFO'), api('STREAM.CREATE'), `${api('CONSUMER.INFO')}.*`, `${api('CONSUMER.CREATE')}.>`, `${api('CONSUMER.DURABLE.CREATE')}.*`];
   return [
     ...ensure,
-    ...(use === 'reads' ? [`${api('CONSUMER.MSG.NEXT')}.*`, `$JS.ACK.${stream}.>`] : [`${prefix}.deliveries.>`]),
+    ...(use === 'reads' ? [`${api('CONSUMER.MSG.NEXT')}.*`, `${api('CONSUMER.DELETE')}.*`, api('STREAM.MSG.GET'), `$JS.ACK.${stream}.>`] : [`${prefix}.deliveries.>`]),
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { Database } from '@vane/db';
 import {
-  decodeDelivery, DeliveryReader, ensureDeliveryStream, isStreamMissing, PARTITIONS, REFUSED, type Bus, type Logger, type NatsConnection,
+  decodeDelivery, DeliveryReader, ensureDeliveryStream, giveOutLeftovers, isStreamMissing, PARTITIONS, REFUSED, type Bus, type Logger, type NatsConnection,
 } from '@vane/runtime';
 import type { JsMsg } from '@nats-io/jetstream';
 import type { PoolClient } from 'pg';
@@ -9,6 +9,7 @@ import { takeEach } from './take-each.js';
 
 const BATCH = 200;
 const CLAIM_EVERY_MS = 1_000;
+const LEFTOVERS_EVERY_MS = 60_000;
 const RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 10_000;
 /** Not none at all: nats-server 2.9 would not send all of them again. */
@@ -29,6 +30,8 @@ export class PartitionReaders {
   private stopped = false;
   /** Whether this connection has seen the stream; asking every second would cost ten calls each time. */
   private ensured = false;
+  /** When to look for messages that the stream has and its consumers do not know of. */
+  private lookAt = 0;
 
   constructor(
     private readonly bus: Bus,
@@ -70,8 +73,10 @@ export class PartitionReaders {
           this.ensured = false;
           throw error;
         });
+        this.lookAt = 0;
       }
       await this.claimPartitions(nats);
+      if (performance.now() >= this.lookAt) await this.findLeftovers(nats);
     } catch (error) {
       if (isStreamMissing(error)) this.ensured = false;
       this.logger.warn({ err: error }, 'partitions cannot be claimed yet, trying again');
@@ -87,6 +92,16 @@ export class PartitionReaders {
         String(partition),
       ]);
       if (rows[0]?.held) await this.read(nats, partition);
+    }
+  }
+
+  /** Its reader ends with the consumer that is made anew, and the next claim opens another one. */
+  private async findLeftovers(nats: NatsConnection): Promise<void> {
+    this.lookAt = performance.now() + LEFTOVERS_EVERY_MS;
+    for (const partition of [...this.running.keys()]) {
+      if (await giveOutLeftovers(nats, this.bus.prefix, partition)) {
+        this.logger.warn({ partition }, 'the stream had messages that it would not have given out any more: it gives out all again');
+      }
     }
   }
 

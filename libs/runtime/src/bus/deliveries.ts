@@ -103,6 +103,23 @@ export async function ensureDeliveryStream(nats: NatsConnection, prefix: string)
 }
 
 /**
+ * After a crash nats-server can have messages again whose acknowledgement its consumer remembers: nobody would ever get them,
+ * and they would stay. Where there is such a one, the consumer is made anew, which gives out all that is there, whoever has
+ * it in hand: what was taken in before adds nothing. True when it was.
+ */
+export async function giveOutLeftovers(nats: NatsConnection, prefix: string, partition: number | typeof REFUSED): Promise<boolean> {
+  const manager = await jetstreamManager(nats);
+  const [name, durable] = [deliveryStream(prefix), `reader_${partition}`];
+  const { ack_floor } = await manager.consumers.info(name, durable);
+  const firstOfPartition = { seq: 1, next_by_subj: `${prefix}.deliveries.${partition}` };
+  const oldest = await manager.streams.getMessage(name, firstOfPartition);
+  if (!oldest || oldest.seq > ack_floor.stream_seq) return false;
+  await manager.consumers.delete(name, durable);
+  await ensureDeliveryStream(nats, prefix);
+  return true;
+}
+
+/**
  * Ensures the stream on the first connection and after every reconnect, and tries again until JetStream takes it: a server
  * answers some time before its JetStream does, and may come back without what it stored.
  */
