@@ -6,6 +6,7 @@ import { Bus, Clock, EgressClient, egressProvider, Health, JobQueues, Lifecycle,
 import type { RunWorkerSettings } from './config.js';
 import { HttpTarget } from './http-target.js';
 import { Reconciler } from './reconciler.js';
+import { RunControl } from './run-control.js';
 import { RunPruner } from './run-pruner.js';
 import { RunExecutor } from './run-executor.js';
 import { RunMetrics } from './run-metrics.js';
@@ -70,6 +71,11 @@ const work = (settings: RunWorkerSettings) => [
     provide: Reconciler,
     inject: [Database, JobQueues, Clock, Logger],
     useFactory: (database: Database, queues: JobQueues, time: Clock, logger: Logger) => new Reconciler(database, queues, time, logger),
+  },
+  {
+    provide: RunControl,
+    inject: [Database, JobQueues, Clock],
+    useFactory: (database: Database, queues: JobQueues, time: Clock) => new RunControl(database, queues, time),
   },
   { provide: RunPruner, inject: [Database, Clock], useFactory: (database: Database, time: Clock) => new RunPruner(database, time) },
   {

@@ -1,9 +1,10 @@
 import { Controller } from '@nestjs/common';
-import { getRun, listRuns, pruneRuns, reconcileRuns, VaneError, type InputOf, type OutputOf } from '@vane/contracts';
+import { cancelRun, getRun, listRuns, pruneRuns, reconcileRuns, runNow, VaneError, type InputOf, type OutputOf } from '@vane/contracts';
 import { Database, pageOf, runView } from '@vane/db';
 import type { Json } from '@vane/kit';
 import { Handles } from '@vane/runtime';
 import { Reconciler } from './reconciler.js';
+import { RunControl } from './run-control.js';
 import { RunPruner } from './run-pruner.js';
 import { attemptViews } from './attempt-views.js';
 
@@ -13,6 +14,7 @@ export class RunsController {
     private readonly database: Database,
     private readonly reconciler: Reconciler,
     private readonly pruner: RunPruner,
+    private readonly control: RunControl,
   ) {}
 
   @Handles(listRuns)
@@ -31,6 +33,16 @@ export class RunsController {
     if (!run) throw new VaneError('not_found', 'There is no such run in this workspace.');
     const { attemptList, ...row } = run;
     return { ...runView(row), input: row.input as Json, attemptList: attemptViews(attemptList) };
+  }
+
+  @Handles(cancelRun)
+  cancel({ workspace, run }: InputOf<typeof cancelRun>): Promise<OutputOf<typeof cancelRun>> {
+    return this.control.cancel(workspace, run);
+  }
+
+  @Handles(runNow)
+  runNow({ workspace, run }: InputOf<typeof runNow>): Promise<OutputOf<typeof runNow>> {
+    return this.control.runNow(workspace, run);
   }
 
   @Handles(reconcileRuns)

@@ -168,6 +168,26 @@ export const replayRun = defineOperation({
   output: runView,
 });
 
+export const cancelRun = defineOperation({
+  name: 'runs.cancel',
+  owner: 'run-worker',
+  summary: 'End a run that has not ended; one under way is stopped within seconds',
+  access: 'operator',
+  http: { method: 'POST', path: '/workspaces/{workspace}/runs/{run}/cancel' },
+  input: z.object({ workspace: ref, run: ref }),
+  output: runView,
+});
+
+export const runNow = defineOperation({
+  name: 'runs.run-now',
+  owner: 'run-worker',
+  summary: 'Start the next attempt of a waiting run now',
+  access: 'operator',
+  http: { method: 'POST', path: '/workspaces/{workspace}/runs/{run}/run-now' },
+  input: z.object({ workspace: ref, run: ref }),
+  output: runView,
+});
+
 export const summariseActivity = defineOperation({
   name: 'activity.summary',
   owner: 'trigger-service',

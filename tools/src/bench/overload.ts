@@ -13,8 +13,8 @@ export type OverloadResult = {
 /** More than any machine of two cores works off, to find out how much this one does. */
 const FLOOD_PER_SECOND = 3_000;
 const TIMES = 2;
-/** An open-loop sender on a machine that is short of time sends a little less than it was told. */
-const OFFERED_SHARE = 0.95;
+/** An open-loop sender on a machine that is short of time sends a little less than it was told; the short form runs anywhere. */
+const OFFERED_SHARE = { full: 0.95, short: 0.75 };
 
 /**
  * Sends twice what can be worked off for a minute, without waiting for answers: what is refused is refused at once, and what
@@ -36,7 +36,7 @@ export function benchOverload({ short, say }: { short: boolean; say: (line: stri
     const rules: [boolean, string][] = [
       [lost === 0, `${lost} events that were accepted never ran.`],
       [died.length === 0, `These apps ended under the load: ${died.join(', ')}.`],
-      [flood.offered >= sustained * TIMES * OFFERED_SHARE, `The sender reached only ${flood.offered} a second, so this was no overload.`],
+      [flood.offered >= sustained * TIMES * OFFERED_SHARE[short ? 'short' : 'full'], `The sender reached only ${flood.offered} a second, so this was no overload.`],
       [flood.accepted > 0, 'Nothing was accepted.'],
     ];
     for (const [holds, sentence] of rules) if (!holds) say(sentence);

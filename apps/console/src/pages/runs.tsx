@@ -54,14 +54,23 @@ function RunDetail({ run }: { run: OutputOf<'getRun'> }) {
   const [, navigate] = useLocation();
   const nameOf = useTriggerNames();
   const replay = useAction('replayRun', ({ id }) => navigate(`/runs/${id}`));
+  const cancel = useAction('cancelRun');
+  const now = useAction('runNow');
+  const open = ['held', 'queued', 'running'].includes(run.status);
   const event = useApi('getEvent', { event: run.eventId }, { live: false });
   return (
     <Page
       title={<span className="row">{t.runs.one} <Status of={run.status} /></span>}
       crumbs={[{ label: t.nav.runs, to: '/runs' }, { label: run.id }]}
-      actions={<Button kind="primary" pending={replay.isPending} onPress={() => replay.mutate({ run: run.id })}>{t.runs.replay}</Button>}
+      actions={
+        <>
+          {open && run.nextAttemptAt ? <Button pending={now.isPending} onPress={() => now.mutate({ run: run.id })}>{t.runs.now}</Button> : null}
+          {open ? <Button kind="danger" pending={cancel.isPending} onPress={() => cancel.mutate({ run: run.id })}>{t.runs.cancel}</Button> : null}
+          <Button kind="primary" pending={replay.isPending} onPress={() => replay.mutate({ run: run.id })}>{t.runs.replay}</Button>
+        </>
+      }
     >
-      <Problem error={replay.error} />
+      <Problem error={replay.error ?? cancel.error ?? now.error} />
       {run.reason ? <Note tone={toneOf(run.status)}>{run.reason}</Note> : null}
       <div className="split">
         <div className="stack">

@@ -36,6 +36,16 @@ class RunController {
     throw new Error('password=hunter2');
   }
 
+  @Handles(contracts.cancelRun)
+  async cancel(): Promise<never> {
+    throw new VaneError('conflict', 'The run has ended.');
+  }
+
+  @Handles(contracts.runNow)
+  async runNow(): Promise<never> {
+    throw new VaneError('conflict', 'The run has ended.');
+  }
+
   @Handles(contracts.reconcileRuns)
   async reconcile() {
     await release;
@@ -110,7 +120,7 @@ describe('asking another app over the bus', () => {
   });
 
   it('does not start an app that leaves an operation of its own without a handler', async () => {
-    await expect(start(EmptyModule)).rejects.toThrow('run-worker has no handler for: runs.get, runs.list, runs.reconcile');
+    await expect(start(EmptyModule)).rejects.toThrow('run-worker has no handler for: runs.cancel, runs.get, runs.list, runs.reconcile, runs.run-now');
   });
 
   it('delivers a signal to every listener with the right prefix only', async () => {
