@@ -121,3 +121,9 @@ it('answers 500 when it fails, and tells connections to end when the app is abou
   desk.answer = Promise.resolve({ status: 200 });
   expect((await send('/hooks/known', { headers: { connection: 'keep-alive' } })).headers.connection).toBe('close');
 });
+
+it('says to a sender of too large a body how much is taken', async () => {
+  const answered = await send('/hooks/known', { headers: { 'content-length': '1001' }, body: 'x'.repeat(1_001) });
+  expect(answered).toMatchObject({ status: 413, body: 'The body is larger than 1000 bytes, which is the most that is taken here: send less in one request.\n' });
+  expect(desk.received).toEqual([]);
+});

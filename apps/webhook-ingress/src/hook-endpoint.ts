@@ -95,7 +95,8 @@ export class HookEndpoint {
   private tooLarge(response: ServerResponse): void {
     this.receiver.unreadable(413);
     // What is left of the body is not read.
-    this.send(response, { status: 413, headers: { connection: 'close' } });
+    const body = `The body is larger than ${this.limits.bodyBytes} bytes, which is the most that is taken here: send less in one request.\n`;
+    this.send(response, { status: 413, headers: { connection: 'close' }, body });
   }
 
   private send(response: ServerResponse, { status, headers, body = '' }: Answer): void {
