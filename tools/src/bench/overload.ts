@@ -1,9 +1,10 @@
+import { Problem } from '../../launch/index.mjs';
 import { onOwnGround } from '../chaos/own-ground.js';
 import { round } from './figures.js';
 import { PipelineHouse } from './pipeline-house.js';
 
 /**
- * Events a second that were worked off and that were sent, what became of them, and seconds from the end of the load until
+ * Events a second that are worked off when none arrive, and that were sent, what became of them, and seconds from the end of the load until
  * all that was accepted had run. `died`: apps that ended meanwhile.
  */
 export type OverloadResult = {
@@ -25,7 +26,9 @@ export function benchOverload({ short, say }: { short: boolean; say: (line: stri
     const house = await PipelineHouse.open(ground, say);
     say('warming up');
     await house.http(200, 4);
-    const sustained = Math.round((await house.flooded(FLOOD_PER_SECOND, 6)).perSecond);
+    const backlog = await house.flooded(FLOOD_PER_SECOND, 6);
+    if (backlog.lag === 0) throw new Problem(`${FLOOD_PER_SECOND} events a second are no overload on this machine.`);
+    const sustained = Math.round((backlog.lag * 1000) / backlog.settledMs);
     const rate = sustained * TIMES;
     const before = house.apps();
     say(`${sustained} events a second are worked off; now ${rate} a second`);
@@ -37,7 +40,7 @@ export function benchOverload({ short, say }: { short: boolean; say: (line: stri
       [lost === 0, `${lost} events that were accepted never ran.`],
       [died.length === 0, `These apps ended under the load: ${died.join(', ')}.`],
       [flood.offered >= sustained * TIMES * OFFERED_SHARE[short ? 'short' : 'full'], `The sender reached only ${flood.offered} a second, so this was no overload.`],
-      [flood.accepted > 0, 'Nothing was accepted.'],
+      [flood.lag > 0, 'All was worked off while it came, so this was no overload.'],
     ];
     for (const [holds, sentence] of rules) if (!holds) say(sentence);
     return {

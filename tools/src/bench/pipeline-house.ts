@@ -106,14 +106,16 @@ export class PipelineHouse {
 
   /**
    * More events than can be worked off, some of which are refused; resolves when what was accepted has run. `missing` are
-   * accepted events for which the target was never called, `settledMs` what it took from the end of the load.
+   * accepted events for which the target was never called, `lag` what was left at the end of the load, `settledMs` what that
+   * took.
    */
-  async flooded(perSecond: number, seconds: number): Promise<OpenLoadResult & { missing: string[]; settledMs: number; perSecond: number }> {
+  async flooded(perSecond: number, seconds: number): Promise<OpenLoadResult & { missing: string[]; lag: number; settledMs: number }> {
     await this.ask('reset');
     const load = await runOpenLoad({ ...this.paths.http, perSecond, seconds, connections: 1_024, ids: true });
     const endedAt = performance.now();
+    const lag = load.accepted - (await this.ask('count')).runs;
     const missing = await this.settled(load);
-    return { ...load, missing, settledMs: performance.now() - endedAt, perSecond: (await this.ask('report')).perSecond };
+    return { ...load, missing, lag, settledMs: performance.now() - endedAt };
   }
 
   /** Kills an app while events arrive: milliseconds from then until events run as if nothing had been. */
@@ -156,12 +158,14 @@ export class PipelineHouse {
     return Object.fromEntries(readState(this.dir).apps?.map(({ name, instance, pid }) => [`${name} ${instance}`, pid ?? 0]) ?? []);
   }
 
-  /** Waits until every accepted event has run; what is missing after a long while. */
+  /** Waits until every accepted event has run; what is missing when nothing has come for a long while. */
   private async settled({ ids }: OpenLoadResult): Promise<string[]> {
-    const deadline = performance.now() + SETTLE_MS;
     let missing = ids;
-    while (missing.length > 0 && performance.now() < deadline) {
+    let heardAt = performance.now();
+    while (missing.length > 0 && performance.now() < heardAt + SETTLE_MS) {
+      const before = missing.length;
       missing = await this.ask<string[]>({ missing });
+      if (missing.length < before) heardAt = performance.now();
       if (missing.length > 0) await new Promise((next) => setTimeout(next, 50));
     }
     return missing;
